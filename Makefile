@@ -1,0 +1,41 @@
+# make test    everything that must hold before a commit
+# make demo    make a shot, repair it, say where the picture is
+# make bench   the figures of docs/quality.md again, over the clips in CASES
+# make docs    docs/cli.md again, from the program's own help
+# make clean   remove everything that the above made
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+CASES  ?= demo
+
+.PHONY: test lint demo bench docs clean
+
+test: lint
+	$(BIN)/python -m pytest -W error
+
+lint: $(READY)
+	rm -rf build
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+demo: $(READY)
+	$(BIN)/infusion demo demo
+
+bench: $(READY)
+	$(BIN)/infusion bench $(CASES) -o bench.json --markdown bench.md
+
+docs: $(READY)
+	$(BIN)/python -m infusion_cli.reference docs/cli.md
+
+$(READY): setup.py pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit((3, 10) > sys.version_info[:2] and "Infusion needs Python 3.10 or newer")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo bench.json bench.md *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

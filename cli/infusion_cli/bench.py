@@ -1,0 +1,123 @@
+"""``infusion bench``: the figures of docs/quality.md, made again."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from infusion_cli.printers import finite
+from infusion_ofx.job import RECIPES
+
+__all__ = ["bench"]
+
+MEASURED = (*RECIPES, "telea")
+"""What can be measured: the recipes, and OpenCV's inpainting as a floor to stand on."""
+
+
+class Recipes(click.ParamType[tuple[str, ...]]):
+    """Recipes by name, joined by commas."""
+
+    name = "recipes"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Splits the text, and refuses a name that is no recipe."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        unknown = [name for name in names if name not in MEASURED]
+        if unknown:
+            self.fail(f"{unknown[0]!r} is no recipe; there are {', '.join(MEASURED)}", param, ctx)
+        return names
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  infusion bench clips/flame_hole clips/boats_remove --recipes draft,standard,telea
+  infusion bench clips/* --seeds 3 -o results.json --markdown results.md"""
+)
+@click.argument(
+    "cases",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option(
+    "--recipes",
+    type=Recipes(),
+    default="draft",
+    show_default=True,
+    metavar="NAME,...",
+    help="Recipes to run; telea is OpenCV's inpainting, frame by frame.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs of each case and recipe, each with its own seed.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("results.json"),
+    show_default=True,
+    help="Where the figures go, as JSON.",
+)
+@click.option(
+    "--markdown",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the table goes as Markdown, if anywhere.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for the repaired frames and a contact sheet of each case, if they are wanted.",
+)
+def bench(
+    cases: tuple[Path, ...],
+    recipes: tuple[str, ...],
+    seeds: int,
+    device: str,
+    output: Path,
+    markdown: Path | None,
+    keep: Path | None,
+) -> None:
+    """Repair each of CASES with each recipe and measure the fills.
+
+    A case is a folder with plate.####.exr, matte.####.exr and, where the truth is known,
+    clean.####.exr.
+    """
+    from infusion_ofx import bench as measure
+
+    rows = measure.bench(list(cases), list(recipes), seeds, device, _say, keep=keep)
+    facts = measure.machine()
+    _write(output, json.dumps({"machine": facts, "rows": [_strict(row) for row in rows]}, indent=2))
+    table = measure.markdown(rows, facts)
+    click.echo(table, nl=False)
+    if markdown is not None:
+        _write(markdown, table.rstrip("\n"))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _strict(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: finite(value) for name, value in row.items()}
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    private = path.with_name(f".{path.name}.{os.getpid()}")
+    private.write_text(text + "\n", encoding="utf-8")
+    private.replace(path)

@@ -1,0 +1,51 @@
+"""``infusion demo``: a shot of its own, repaired and shown, with nothing to bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infusion_cli.printers import FORMATS, clock_text
+from infusion_cli.run import printing
+from infusion_cli.table import aligned
+
+__all__ = ["demo"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  infusion demo
+  infusion demo /tmp/demo --progress plain"""
+)
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    default=Path("demo"),
+    required=False,
+    type=click.Path(file_okay=False, path_type=Path),
+)
+@click.option(
+    "--progress",
+    "form",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="How progress is shown, as in `infusion run`.",
+)
+def demo(folder: Path, form: str) -> None:
+    """Make a shot, repair it with the draft recipe, and show the result.
+
+    Writes a moving texture in scene-linear light with something in front of it, removes that,
+    measures the fill against the truth, which the demo knows, and leaves a contact sheet in DIR
+    (default: demo).
+    """
+    from infusion_ofx.demo import demo as run_demo
+
+    with printing(form, to_stderr=form == "jsonl") as show:
+        result = run_demo(folder, show)
+    click.echo(f"repaired in {clock_text(result.seconds)}: {result.output}")
+    for line in aligned(result.scores):
+        click.echo(f"  {line}")
+    click.echo(f"The picture is {result.picture}")

@@ -1,0 +1,195 @@
+"""check(job): what a job would do and what it would need, and every fault, before anything is
+written."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import build, weight_count
+from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.sample import sample_step, start
+from infusion_ofx.engine.schedule import make
+from infusion_ofx.engine.train import optimiser, train_step
+from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.estimate import memory, work
+from infusion_ofx.job import Job
+from infusion_ofx.plan import Plan, Window
+from infusion_ofx.prepare import Hole, Material, open_material, plan_work
+from infusion_ofx.sequence.frame import Box
+from infusion_ofx.sequence.pattern import format_frames
+
+__all__ = ["Report", "check"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a job would do. Sizes are pixels as ``width x height``, times seconds, memory bytes."""
+
+    plate: str
+    frames: str
+    count: int
+    size: str
+    channels: str
+    matte_channel: str
+    output: str
+    hole_pixels: list[int]
+    """Pixels to fill in each frame."""
+    empty_frames: str
+    """Frames without a hole: they are copied byte for byte."""
+    region: str
+    """The largest part of a frame that is loaded."""
+    windows: int
+    """Blocks that each sampling step runs through the network."""
+    recipe: str
+    weights: int
+    intervals: int
+    training_steps: int
+    sampling_steps: int
+    device: str
+    precision: str
+    memory_needed: int
+    memory_allowed: int
+    disk_needed: int
+    """About what the result and the job folder will take."""
+    disk_free: int
+    seconds: float
+    """Expected time, from two steps timed on this machine."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, JSON-ready."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people, one fact a line."""
+        held = [pixels for pixels in self.hole_pixels if pixels]
+        hole = f"{min(held)} to {max(held)} pixels in {len(held)} frames" if held else "none"
+        gib = 2**30
+        return [
+            f"plate     {self.plate}: {self.count} frames {self.frames}, {self.size}, "
+            f"{self.channels}",
+            f"matte     channel {self.matte_channel}; hole {hole}"
+            + (f"; empty in {self.empty_frames}" if self.empty_frames else ""),
+            f"output    {self.output}",
+            f"region    up to {self.region} a frame, {self.windows} windows",
+            f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
+            f"{self.training_steps} training steps, {self.sampling_steps} sampling steps",
+            f"device    {self.device}, {self.precision}",
+            f"memory    {self.memory_needed / gib:.1f} GiB of {self.memory_allowed / gib:.1f}",
+            f"disk      {self.disk_needed / gib:.2f} GiB of {self.disk_free / gib:.1f} free",
+            f"time      about {_clock(self.seconds)} on this machine",
+        ]
+
+
+def check(job: Job) -> Report:
+    """Says what ``run(job)`` would do. Reads headers and mattes, times two steps, writes nothing.
+
+    Raises:
+        JobError: naming every fault at once.
+    """
+    material = open_material(job)
+    compute = Compute.choose(job.device, job.precision, job.threads)
+    holes, layout = plan_work(material)
+    recipe, frames = material.recipe, material.frames
+    network = build(recipe, channels=len(material.channels))
+    display = material.plate.header(frames[0]).display
+    widest = max(layout.region, key=lambda box: box.height * box.width)
+    steps = [(stage, cost) for stage, cost in work(recipe, layout)] if layout.windows else []
+    return Report(
+        plate=job.plate,
+        frames=format_frames(frames),
+        count=len(frames),
+        size=f"{display.width} x {display.height}",
+        channels=", ".join(f"{c.name} {c.type}" for c in material.plate.header(frames[0]).channels),
+        matte_channel=material.matte_channel,
+        output=str(material.target(frames[0])),
+        hole_pixels=[int(hole.alpha.sum()) for hole in holes],
+        empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
+        region=f"{widest.width} x {widest.height}",
+        windows=len(layout.windows),
+        recipe=job.recipe,
+        weights=weight_count(network),
+        intervals=recipe.intervals,
+        training_steps=sum(stage.steps for stage, _ in steps if stage.kind == "train"),
+        sampling_steps=sum(stage.steps for stage, _ in steps if stage.kind == "sample"),
+        device=compute.name,
+        precision=compute.precision,
+        memory_needed=memory(recipe, layout) if layout.windows else 0,
+        memory_allowed=int(job.memory * 2**30),
+        disk_needed=_disk(material, layout, holes),
+        disk_free=shutil.disk_usage(_existing(material.target(frames[0]).parent)).free,
+        seconds=_seconds(recipe, layout, compute, len(material.channels))
+        if layout.windows
+        else 0.0,
+    )
+
+
+def _disk(material: Material, layout: Plan, holes: list[Hole]) -> int:
+    """The plate again, two checkpoints and the fill."""
+    plate = sum(material.plate.path(frame).stat().st_size for frame in material.frames)
+    sampled = sum(box.height * box.width for box in layout.sampled)
+    return plate + 3 * (sampled * 12 + 12_000_000)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(f for f in (folder.absolute(), *folder.absolute().parents) if f.is_dir())
+
+
+def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
+    """Expected time for the whole work: one step of each kind, timed on a blank shot."""
+    frames = min(recipe.frames, len(layout.region))
+    side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
+    shot, small = _blank(frames, side, channels)
+    shot = shot.to(compute.device)
+    network = build(recipe, channels=channels, device=compute.device)
+    optimizer, schedule = optimiser(network, recipe), make(recipe.schedule)
+    x = start(shot, small, schedule, seed=0)
+    stage = work(recipe, small)[0][0]
+
+    def train() -> None:
+        train_step(network, optimizer, shot, recipe, stage, 0, seed=0, compute=compute)
+
+    def sample() -> None:
+        sample_step(network, x, shot, small, schedule, (0.5, 0.4), 0, seed=0, compute=compute)
+
+    passes = dict.fromkeys(("train", "sample"), 0.0)
+    for part, cost in work(recipe, layout):
+        passes[part.kind] += part.steps * cost
+    voxels = frames * side * side
+    return _timed(train, compute) * passes["train"] / (3 * voxels) + (
+        _timed(sample, compute) * passes["sample"] / voxels
+    )
+
+
+def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:
+    """A shot of nothing, and a plan that samples all of it in one window."""
+    boxes = [Box(0, 0, side, side)] * frames
+    clean = Volume(boxes, [torch.zeros(channels, side, side) for _ in boxes])
+    hole = Volume(boxes, [torch.zeros(1, side, side) for _ in boxes])
+    limit = torch.ones(channels)
+    shot = Shot(tuple(range(frames)), clean, hole, -limit, limit)
+    return shot, Plan((Window(0, frames, boxes[0]),), tuple(boxes), tuple(boxes))
+
+
+def _timed(action: Callable[[], None], compute: Compute) -> float:
+    """Seconds of the second of two calls; the first sets things up."""
+    action()
+    compute.wait()
+    began = time.monotonic()
+    action()
+    compute.wait()
+    return time.monotonic() - began
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

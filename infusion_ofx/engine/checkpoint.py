@@ -1,0 +1,67 @@
+"""Checkpoints: all that the engine needs to go on, as safetensors, whole or not there.
+
+A file carries its own digest. A damaged one is passed over for the one before it, so that two are
+kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from infusion_ofx.sequence.atomic import whole_file
+
+__all__ = ["load", "newest", "prune", "save"]
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Writes tensors and JSON-ready facts to ``path``: to a temporary, synced, renamed."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"facts": json.dumps(dict(facts)), "digest": _digest(whole)}
+    with whole_file(path) as temporary:
+        save_file(whole, temporary, metadata)
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What ``save`` wrote, or None when the file is missing, damaged or not ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+        if metadata.get("digest") != _digest(tensors):
+            return None
+        return tensors, json.loads(metadata["facts"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The last checkpoint of the folder that is whole, or None."""
+    for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
+        state = load(path)
+        if state is not None:
+            return state
+    return None
+
+
+def prune(folder: Path, keep: int = 2) -> None:
+    """Removes all but the last checkpoints."""
+    for path in sorted(folder.glob("checkpoint-*.safetensors"))[:-keep]:
+        path.unlink(missing_ok=True)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    return total.hexdigest()

@@ -1,0 +1,111 @@
+"""The only place that chooses device and precision. Everything else follows its tensors."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from infusion_ofx.errors import JobError
+
+__all__ = ["Compute"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where the network runs, and in which arithmetic."""
+
+    device: torch.device
+    precision: str
+    """``float32`` or ``bfloat16``: the network's; all else is float32."""
+
+    @classmethod
+    def choose(cls, device: str = "auto", precision: str = "auto", threads: int = 0) -> Compute:
+        """What is asked for, or the best there is. Also asks torch for repeatable arithmetic.
+
+        threads: of the processor; 0 takes the farm's share, or all cores. On a CPU they decide the
+        order of sums, so that the same pixels need the same number of threads.
+
+        Raises:
+            JobError: when the device is not there.
+        """
+        best = "cuda" if torch.cuda.is_available() else "cpu"
+        where = torch.device(best if device == "auto" else device)
+        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+            raise JobError(
+                f"device {device} is not there, there are {torch.cuda.device_count()} CUDA devices",
+                "check CUDA_VISIBLE_DEVICES, or use --device cpu",
+            )
+        torch.set_num_threads(threads or _default_threads())
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        if precision == "auto":
+            precision = "bfloat16" if _has_bfloat16(where) else "float32"
+        return cls(where, precision)
+
+    @property
+    def name(self) -> str:
+        """For people: the processor's or the GPU's name."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{_processor()}, {torch.get_num_threads()} threads"
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Inside it, the network's matrix work runs in the chosen precision."""
+        enabled = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def wait(self) -> None:
+        """Returns when the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def peak_memory(self) -> int:
+        """Most bytes held so far: on the GPU, or by this process on a CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return resident_peak()
+
+
+def resident_peak() -> int:
+    """Most host memory that this process has held, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _default_threads() -> int:
+    """What Slurm gave this task, else the cores that this process may use."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is done by the hardware; elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    cpu = torch.cpu
+    return any(
+        getattr(cpu, name, lambda: False)()
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            return next(s.split(":", 1)[1].strip() for s in lines if s.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

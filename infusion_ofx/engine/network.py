@@ -1,0 +1,188 @@
+"""The two networks: the published one, and our light one. Both turn a noisy clip into a clean one.
+
+Inputs are alike. ``noisy``: (B, C, T, H, W), scaled to unit variance. ``known``: (B, C, T, H, W),
+the clip with the hole set to 0. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown. ``level``:
+(B,), the noise level as the schedule names it. The answer is the clean clip, (B, C, T, H, W).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from infusion_ofx.engine.recipe import Recipe
+
+__all__ = ["LightNetwork", "PaperNetwork", "build", "weight_count"]
+
+
+def build(recipe: Recipe, *, channels: int, device: torch.device | str = "cpu") -> nn.Module:
+    """The network that a recipe names, in the memory layout that convolutions are fastest in.
+
+    channels: the clip's C.
+    """
+    kind = PaperNetwork if recipe.network == "paper" else LightNetwork
+    network: nn.Module = kind(channels, recipe.width, recipe.levels)
+    for weight in network.parameters():
+        if weight.ndim == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+    return network.to(device)
+
+
+def weight_count(network: nn.Module) -> int:
+    """How many numbers training fits."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+class PaperNetwork(nn.Module):
+    """The 3-D U-Net of Cherel et al. (arXiv 2311.01090, section 4 and its supplement).
+
+    Plain 3x3x3 convolutions with ReLU, max-pooling in space only, nearest-neighbour upsampling,
+    the noise level as 16 sinusoids laid beside the picture. 492,963 weights for RGB.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 32, levels: int = 3) -> None:
+        super().__init__()
+        self.multiple = 2**levels
+        self.first = nn.Conv3d(2 * channels + 1 + 16, width, 3, padding=1)
+        self.down = nn.ModuleList(_plain_pair(width, width) for _ in range(levels))
+        self.bottom = _plain_pair(width, width)
+        self.up = nn.ModuleList(_plain_pair(2 * width, width) for _ in range(levels))
+        self.last = nn.Conv3d(width, channels, 3, padding=1)
+
+    def forward(self, noisy: Tensor, known: Tensor, hole: Tensor, level: Tensor) -> Tensor:
+        """See the module's text. Any size: the input is padded to what the pooling needs."""
+        planes = _sinusoids(level, 16, base=10_000.0)[:, :, None, None, None]
+        planes = planes.expand(-1, -1, *noisy.shape[2:])
+        x, undo = _pad(torch.cat([known, noisy, hole, planes], 1), self.multiple)
+        x = functional.relu(self.first(x))
+        skips = []
+        for pair in self.down:
+            x = pair(x)
+            skips.append(x)
+            x = functional.max_pool3d(x, (1, 2, 2))
+        x = self.bottom(x)
+        for pair in self.up:
+            x = pair(torch.cat([_double(x), skips.pop()], 1))
+        return undo(self.last(x))
+
+
+class LightNetwork(nn.Module):
+    """Our network: most of the work at half resolution, normalised residual blocks.
+
+    Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
+    first convolution and pixels again after the last; between them a U-Net with strided
+    convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
+    as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 0.85 million weights at
+    width 48 and 2 levels.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 48, levels: int = 2) -> None:
+        super().__init__()
+        self.multiple = 2 ** (levels + 1)
+        self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
+        self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
+        self.shrink = nn.ModuleList(
+            nn.Conv3d(width, width, 3, stride=(1, 2, 2), padding=1) for _ in range(levels)
+        )
+        self.bottom = ResidualBlock(width)
+        self.join = nn.ModuleList(nn.Conv3d(2 * width, width, 1) for _ in range(levels))
+        self.up = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
+        self.last = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, 4 * channels, 3, padding=1)
+        )
+
+    def forward(self, noisy: Tensor, known: Tensor, hole: Tensor, level: Tensor) -> Tensor:
+        """See the module's text. Any size: the input is padded to what the strides need."""
+        x, undo = _pad(torch.cat([noisy, known, hole], 1), self.multiple)
+        style = self.embed(_sinusoids(level, 64, base=1000.0))
+        x = self.first(_fold(x))
+        skips = []
+        for block, shrink in zip(self.down, self.shrink, strict=True):
+            x = block(x, style)
+            skips.append(x)
+            x = shrink(x)
+        x = self.bottom(x, style)
+        for join, block in zip(self.join, self.up, strict=True):
+            x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
+        return undo(_unfold(self.last(x)))
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised 3x3x3 convolutions beside a straight path; starts as the straight path."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(8, width)
+        self.conv1 = nn.Conv3d(width, width, 3, padding=1)
+        self.style = nn.Linear(64, 2 * width)
+        self.norm2 = nn.GroupNorm(8, width)
+        self.conv2 = nn.Conv3d(width, width, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """x: (B, width, T, H, W). style: (B, 64), the embedded noise level."""
+        scale, shift = self.style(style)[:, :, None, None, None].chunk(2, 1)
+        y = self.conv1(functional.silu(self.norm1(x)))
+        y = self.norm2(y) * (1 + scale) + shift
+        change: Tensor = self.conv2(functional.silu(y))
+        return x + change
+
+
+def _plain_pair(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(inputs, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv3d(width, width, 3, padding=1),
+        nn.ReLU(),
+    )
+
+
+def _sinusoids(level: Tensor, size: int, base: float) -> Tensor:
+    """(B,) to (B, size): sines, then cosines, of falling frequency (arXiv 1706.03762, 3.5)."""
+    half = size // 2
+    rates = torch.exp(torch.arange(half, device=level.device) * (-math.log(base) / (half - 1)))
+    angles = level[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def _pad(x: Tensor, multiple: int) -> tuple[Tensor, _Undo]:
+    """Repeats the last row and column until both sizes are multiples; the second value crops
+    back."""
+    height, width = x.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if bottom or right:
+        x = functional.pad(x, (0, right, 0, bottom, 0, 0), mode="replicate")
+    return x, _Undo(height, width)
+
+
+class _Undo:
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x[..., : self.height, : self.width]
+
+
+def _double(x: Tensor) -> Tensor:
+    """Nearest-neighbour upsampling by two in space, whose backward pass is deterministic on a
+    GPU."""
+    b, c, t, h, w = x.shape
+    return x[:, :, :, :, None, :, None].expand(b, c, t, h, 2, w, 2).reshape(b, c, t, 2 * h, 2 * w)
+
+
+def _fold(x: Tensor) -> Tensor:
+    """(B, C, T, 2H, 2W) to (B, 4C, T, H, W)."""
+    b, c, t, h, w = x.shape
+    x = x.reshape(b, c, t, h // 2, 2, w // 2, 2).permute(0, 1, 4, 6, 2, 3, 5)
+    return x.reshape(b, 4 * c, t, h // 2, w // 2)
+
+
+def _unfold(x: Tensor) -> Tensor:
+    """(B, 4C, T, H, W) to (B, C, T, 2H, 2W); undoes ``_fold``."""
+    b, c, t, h, w = x.shape
+    x = x.reshape(b, c // 4, 2, 2, t, h, w).permute(0, 1, 4, 5, 2, 6, 3)
+    return x.reshape(b, c // 4, t, 2 * h, 2 * w)

@@ -1,0 +1,37 @@
+"""What training minimises, and the one way in which a noisy clip is shown to a network."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from infusion_ofx.engine.schedule import Schedule
+
+__all__ = ["denoise", "known_loss"]
+
+
+def denoise(
+    network: nn.Module, schedule: Schedule, x: Tensor, known: Tensor, hole: Tensor, u: Tensor
+) -> Tensor:
+    """The network's clean clip for the noisy clip ``x = clean + sigma n``. Training and sampling
+    both come through here, so that they cannot disagree.
+
+    x, known: (B, C, T, H, W), known is 0 in the hole. hole: (B, 1, T, H, W), 1 = unknown. u: (B,).
+    Returns float32, (B, C, T, H, W).
+    """
+    sigma = schedule.sigma(u)[:, None, None, None, None]
+    clean: Tensor = network(x / (1 + sigma.square()).sqrt(), known, hole, schedule.level(u))
+    return clean.float()
+
+
+def known_loss(
+    estimate: Tensor, clean: Tensor, hole: Tensor, shown: Tensor, known_weight: float
+) -> Tensor:
+    """Mean squared error over the pixels whose truth is known: a scalar.
+
+    estimate, clean: (B, C, T, H, W). hole: (B, 1, T, H, W), 1 = the shot's own hole, where nothing
+    is known: weight 0. shown: (B, 1, T, H, W), 1 = the network saw the pixel: weight known_weight;
+    the rest weighs 1. With known_weight 1 this is the published loss but for the factor that the
+    share of unknown pixels makes.
+    """
+    weight = (1 - hole) * (1 - shown * (1 - known_weight))
+    return (weight * (estimate - clean).square()).mean()

@@ -1,0 +1,117 @@
+"""Recipe: everything that decides how one shot is trained on and filled. A recipe is data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["RECIPES", "Recipe", "Stage", "choose", "stages"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train and to sample. ``paper`` and ours differ in these values and nothing
+    else."""
+
+    network: str
+    """``paper`` or ``light``; see network.py."""
+    width: int
+    levels: int
+    schedule: str
+    """``linear-beta`` (the published 1000 levels) or ``log-uniform``; see schedule.py."""
+    intervals: int
+    """Parts that the noise range is cut into; each is trained, then sampled through, in turn."""
+    steps: int
+    """Training steps for each interval."""
+    sampling_steps: int
+    """Network calls from noise to picture, over all intervals together."""
+    shared_steps: int = 0
+    """Training steps over the whole noise range before the first interval."""
+    learning_rate: float = 1e-3
+    decay: bool = True
+    """Warm the learning rate up over a tenth of each training, then let it fall as a cosine to 5
+    %."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip_norm: float | None = 0.1
+    """Largest gradient norm; None leaves gradients as they are."""
+    crop: int = 64
+    """Largest height and width of a training block, in pixels."""
+    known_weight: float = 0.1
+    """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
+    decorrelate: bool = True
+    """Whether the network sees the principal components of the shot's colours, or RGB."""
+    frames: int = 12
+    """Frames in a window, in training and in sampling."""
+    overlap: int = 4
+    """Frames that neighbouring windows share in sampling."""
+    context: int = 24
+    """Pixels of plate round the hole that sampling sees."""
+    reach: int = 64
+    """Pixels round what sampling sees that training sees as well."""
+    tile: int = 384
+    """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
+
+
+_LIGHT = Recipe(
+    network="light",
+    width=48,
+    levels=2,
+    schedule="log-uniform",
+    intervals=1,
+    steps=400,
+    sampling_steps=41,
+)
+
+RECIPES = {
+    "draft": _LIGHT,
+    "standard": replace(_LIGHT, steps=1500),
+    "final": replace(_LIGHT, shared_steps=1000, intervals=8, steps=400, sampling_steps=81),
+    "paper": Recipe(
+        network="paper", width=32, levels=3, schedule="linear-beta",
+        intervals=20, steps=10_000, sampling_steps=1000,
+        learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
+        crop=432, known_weight=1.0, decorrelate=False, context=32, reach=432,
+    ),
+}  # fmt: skip
+"""By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
+defaults."""
+
+
+def choose(
+    name: str,
+    *,
+    intervals: int | None = None,
+    steps: int | None = None,
+    sampling_steps: int | None = None,
+) -> Recipe:
+    """The recipe of that name with the artist's own numbers in place of its own; None keeps those.
+
+    One interval means that all noise levels are trained together, so nothing is trained before it:
+    the shared steps are left out.
+    """
+    recipe = RECIPES[name]
+    recipe = replace(
+        recipe,
+        intervals=recipe.intervals if intervals is None else intervals,
+        steps=recipe.steps if steps is None else steps,
+        sampling_steps=recipe.sampling_steps if sampling_steps is None else sampling_steps,
+    )
+    return replace(recipe, shared_steps=0) if recipe.intervals == 1 else recipe
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of like steps: the engine's whole work is a list of these."""
+
+    kind: str
+    """``train`` or ``sample``."""
+    interval: int | None
+    """0 is the noisiest; None is training over all levels."""
+    steps: int
+
+
+def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
+    """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
+    shared = [Stage("train", None, recipe.shared_steps)] if recipe.shared_steps else []
+    for interval, count in enumerate(calls):
+        shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
+    return shared

@@ -1,0 +1,79 @@
+"""Every error that Infusion raises on purpose, and the exit code each one ends with.
+
+::
+
+    InfusionError            1    something failed here
+    ├── JobError             2    the job or the command is wrong: never retry
+    │   └── SequenceError    2    frames are missing, unreadable, or do not agree
+    ├── MissingStepError     3    an earlier step's result is not there
+    ├── IncompleteError      4    some outputs are not there
+    ├── TryAgainError       75    out of device memory, or the storage failed: a retry may help
+    └── Stopped        130/143    stopped by a signal or by ``cancel``, with a checkpoint written
+
+Codes as in DESIGN section 6; 33 is left free because OpenCue reads it as "out of memory".
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "IncompleteError",
+    "InfusionError",
+    "JobError",
+    "MissingStepError",
+    "SequenceError",
+    "Stopped",
+    "TryAgainError",
+]
+
+
+class InfusionError(Exception):
+    """Base of every error that is raised on purpose.
+
+    The message is one line that says what and where. ``hint`` says what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; {self.hint}" if self.hint else message
+
+
+class JobError(InfusionError):
+    """The job cannot run as it is written."""
+
+    exit_code = 2
+
+
+class SequenceError(JobError):
+    """Frames are missing, unreadable, or do not agree with each other."""
+
+
+class MissingStepError(InfusionError):
+    """A step was asked for whose input an earlier step has not written."""
+
+    exit_code = 3
+
+
+class IncompleteError(InfusionError):
+    """The job ended, and some of its frames are not there."""
+
+    exit_code = 4
+
+
+class TryAgainError(InfusionError):
+    """Nothing is wrong with the job: device memory ran out, or the storage failed."""
+
+    exit_code = 75
+
+
+class Stopped(InfusionError):
+    """The job was asked to stop; a checkpoint was written, and the same command goes on."""
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = 130) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code

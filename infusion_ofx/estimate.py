@@ -1,0 +1,67 @@
+"""What a job will take, before it starts: work in voxel passes, memory in bytes."""
+
+from __future__ import annotations
+
+from infusion_ofx.engine.recipe import Recipe, Stage, stages
+from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.plan import Plan
+
+__all__ = ["block_voxels", "largest_tile", "memory", "window_voxels", "work"]
+
+RUNTIME_BYTES = 450 * 2**20
+"""What torch and the libraries take before any frame is loaded."""
+
+REGION_BYTES = 16
+"""For each loaded pixel of each frame: three float32 of colour and one of hole."""
+
+SAMPLED_BYTES = 64
+"""For each pixel of each frame that is sampled: the noisy clip twice, the joined estimate, its
+weight."""
+
+NETWORK_BYTES = {"light": (1150, 250), "paper": (1550, 700)}
+"""For each voxel that the network sees at once, in training and in sampling. Measured: resident
+memory of torch 2.13 on a CPU at two sizes, the greater of float32 and bfloat16
+(docs/quality.md)."""
+
+FIT_BYTES = 200 * 2**20
+"""Held while the working range is fitted to known pixels."""
+
+
+def block_voxels(recipe: Recipe, plan: Plan) -> int:
+    """Pixels times frames of one training block."""
+    frames = min(recipe.frames, len(plan.region))
+    height = min(box.height for box in plan.region)
+    width = min(box.width for box in plan.region)
+    return frames * min(recipe.crop, height) * min(recipe.crop, width)
+
+
+def window_voxels(plan: Plan) -> int:
+    """Pixels times frames that one sampling call runs through the network."""
+    return sum(window.voxels for window in plan.windows)
+
+
+def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
+    """The engine's stages, each with the cost of one of its steps in voxels passed forward.
+
+    A training step costs three passes: forward, and twice as much back.
+    """
+    calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
+    cost = {"train": 3.0 * block_voxels(recipe, plan), "sample": float(window_voxels(plan))}
+    return [(stage, cost[stage.kind]) for stage in stages(recipe, calls)]
+
+
+def memory(recipe: Recipe, plan: Plan) -> int:
+    """Most bytes that the job will hold, on a CPU: the runtime, the region and the network's
+    own."""
+    training, sampling = NETWORK_BYTES[recipe.network]
+    largest = max((window.voxels for window in plan.windows), default=0)
+    sampled = sum(box.height * box.width for box in plan.sampled)
+    at_once = max(training * block_voxels(recipe, plan), sampling * largest, FIT_BYTES)
+    return RUNTIME_BYTES + REGION_BYTES * plan.voxels + SAMPLED_BYTES * sampled + at_once
+
+
+def largest_tile(recipe: Recipe, budget: int) -> int:
+    """The longest side of a sampling tile that a third of a memory budget, in bytes, allows."""
+    voxels = budget / 3 / NETWORK_BYTES[recipe.network][1]
+    side = int((voxels / recipe.frames) ** 0.5) // 32 * 32
+    return max(2 * recipe.context + 32, min(recipe.tile, side))

@@ -1,0 +1,129 @@
+"""The job folder: what is written there is the truth about a job, for every front end and every
+farm.
+
+``<data_dir>/<name>/v003/``: job.json, status.json, error.json, ``work/`` (checkpoints, fill),
+``cancel`` (its presence asks for a stop). Every file is written under a temporary name and
+renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infusion_ofx.errors import InfusionError, TryAgainError
+from infusion_ofx.job import Job
+from infusion_ofx.progress import Progress
+from infusion_ofx.sequence.atomic import whole_file
+
+__all__ = ["JobFolder"]
+
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place")
+"""Settings that change no pixel: a job that differs in these alone goes on where the other
+stopped."""
+
+_VERSION = re.compile(r"v(\d{3,})")
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """One version of one job on disk."""
+
+    path: Path
+
+    @classmethod
+    def adopt(cls, job: Job, root: Path, *, version: str, inputs: str) -> JobFolder:
+        """The folder of this very job below ``root``, or the next free version for it.
+
+        version: Infusion's. inputs: a digest of the plate's and the matte's files. The job is the
+        same when version, inputs and every setting that can change a pixel are the same.
+
+        Raises:
+            TryAgainError: when the folder cannot be made.
+        """
+        settings = {k: v for k, v in job.to_dict().items() if k not in _NOT_PIXELS}
+        identity = {"version": version, "inputs": inputs, "settings": settings}
+        record = {**identity, "job": job.to_dict(), "host": socket.gethostname()}
+        versions = _versions(root)
+        for path in reversed(versions.values()):
+            if _same(path / "job.json", identity):
+                return cls(path)._ready(record)
+        return cls(root / f"v{max(versions, default=0) + 1:03d}")._ready(record)
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints and the finished fill are kept."""
+        return self.path / "work"
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked this job to stop by leaving a file named ``cancel``."""
+        return (self.path / "cancel").exists()
+
+    def status(self, state: str, progress: Progress | None = None, **more: Any) -> None:
+        """Says how the job stands: ``running``, ``stopped``, ``failed`` or ``done``."""
+        facts: dict[str, Any] = {"state": state, "heartbeat": time.time()}
+        facts |= {"host": socket.gethostname(), "pid": os.getpid(), **more}
+        if progress is not None:
+            facts |= {
+                "stage": progress.stage,
+                "step": progress.step,
+                "steps": progress.steps,
+                "percent": round(100 * progress.fraction, 2),
+                "seconds_left": progress.seconds_left,
+                "loss": progress.loss,
+                "peak_memory": progress.memory,
+            }
+        write_json(self.path / "status.json", facts)
+
+    def error(self, error: InfusionError) -> None:
+        """Leaves the error's code, message and hint for whoever opens the folder."""
+        message = Exception.__str__(error)
+        facts = {"code": error.exit_code, "message": message, "hint": error.hint}
+        write_json(self.path / "error.json", facts)
+
+    def _ready(self, record: Mapping[str, Any]) -> JobFolder:
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TryAgainError(
+                f"cannot make the job folder {str(self.path)!r}: {error.strerror}",
+                "check the disk and its permissions, or choose another --data-dir",
+            ) from error
+        write_json(self.path / "job.json", record)
+        for leftover in ("cancel", "error.json"):
+            (self.path / leftover).unlink(missing_ok=True)
+        return self
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes JSON so that it appears whole or not at all.
+
+    Raises:
+        TryAgainError: when the storage fails.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(dict(facts), indent=2) + "\n", encoding="utf-8")
+
+
+def _versions(root: Path) -> dict[int, Path]:
+    """The versions there are by number, ascending."""
+    if not root.is_dir():
+        return {}
+    found = {int(m[1]): path for path in root.iterdir() if (m := _VERSION.fullmatch(path.name))}
+    return dict(sorted(found.items()))
+
+
+def _same(record: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a job.json was written for the same job; one that cannot be read was not."""
+    try:
+        kept = json.loads(record.read_text(encoding="utf-8"))
+        return all(kept[key] == value for key, value in json.loads(json.dumps(identity)).items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,127 @@
+"""Plan: what part of each frame is worked on, and in which windows. Pure arithmetic on boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from infusion_ofx.sequence.frame import Box
+
+__all__ = ["Plan", "Window", "make"]
+
+_NONE = Box(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A block of frames and pixels that the network sees at once."""
+
+    start: int
+    """First frame, counted from 0 in the shot."""
+    stop: int
+    """One past the last frame."""
+    box: Box
+
+    @property
+    def voxels(self) -> int:
+        """Pixels times frames."""
+        return (self.stop - self.start) * self.box.height * self.box.width
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the work is. Lists run over the shot's frames."""
+
+    windows: tuple[Window, ...]
+    """Sampling windows; they overlap, and together they cover every pixel of the hole."""
+    sampled: tuple[Box, ...]
+    """What the windows cover of each frame; empty where no window does."""
+    region: tuple[Box, ...]
+    """What is loaded of each frame to train on: at least ``sampled``."""
+
+    @property
+    def voxels(self) -> int:
+        """Pixels times frames that are loaded."""
+        return sum(box.height * box.width for box in self.region)
+
+
+def make(
+    holes: Sequence[Box],
+    frame: Box,
+    *,
+    frames: int,
+    overlap: int,
+    context: int,
+    reach: int,
+    tile: int,
+    voxels: int,
+) -> Plan:
+    """Lays out the work.
+
+    holes: the hole's box in each frame, empty where there is none. frame: the pixels that there
+    are. frames, overlap, context, reach, tile: as in Recipe. voxels: most pixels times frames to
+    load; the hole and its context are loaded even when they are more.
+    """
+    windows = tuple(_windows(holes, frame, frames, overlap, context, tile))
+    sampled = tuple(
+        _around(window.box for window in windows if window.start <= i < window.stop)
+        for i in range(len(holes))
+    )
+    return Plan(windows, sampled, _region(sampled, frame, reach, voxels))
+
+
+def starts(length: int, size: int, overlap: int) -> list[int]:
+    """Where windows of ``size`` start so that they cover 0 .. length and share ``overlap`` or more.
+
+    They are spread evenly; the first starts at 0 and the last ends at length.
+    """
+    if length <= size:
+        return [0]
+    count = -(-(length - size) // max(size - overlap, 1)) + 1
+    return [round(i * (length - size) / (count - 1)) for i in range(count)]
+
+
+def _windows(
+    holes: Sequence[Box], frame: Box, frames: int, overlap: int, context: int, tile: int
+) -> Iterator[Window]:
+    for start in starts(len(holes), frames, overlap):
+        stop = min(start + frames, len(holes))
+        hole = _around(holes[start:stop])
+        if hole.empty:
+            continue
+        whole = hole.grow(context).intersect(frame)
+        for box in _tiles(whole, tile, 2 * context):
+            if any(not box.intersect(h).empty for h in holes[start:stop]):
+                yield Window(start, stop, box)
+
+
+def _tiles(box: Box, size: int, overlap: int) -> Iterator[Box]:
+    """Boxes of at most ``size`` a side that cover ``box`` and overlap."""
+    for top in starts(box.height, size, overlap):
+        for left in starts(box.width, size, overlap):
+            top_left = (box.top + top, box.left + left)
+            yield Box(*top_left, top_left[0] + size, top_left[1] + size).intersect(box)
+
+
+def _around(boxes: Sequence[Box] | Iterator[Box]) -> Box:
+    """The smallest box round all of them; empty ones do not count."""
+    return reduce(Box.union, (box for box in boxes if not box.empty), _NONE)
+
+
+def _region(sampled: Sequence[Box], frame: Box, reach: int, voxels: int) -> tuple[Box, ...]:
+    """Each frame's sampled box, or the nearest such frame's, grown by ``reach`` as far as voxels
+    go."""
+    held = [i for i, box in enumerate(sampled) if not box.empty]
+    if not held:
+        return tuple(sampled)
+    boxes = [sampled[min(held, key=lambda j: abs(j - i))] for i in range(len(sampled))]
+    few, many = 0, reach
+    while few < many:
+        middle = (few + many + 1) // 2
+        grown = [box.grow(middle).intersect(frame) for box in boxes]
+        if sum(box.height * box.width for box in grown) <= voxels:
+            few = middle
+        else:
+            many = middle - 1
+    return tuple(box.grow(few).intersect(frame) for box in boxes)

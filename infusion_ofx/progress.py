@@ -1,0 +1,69 @@
+"""What a running job says about itself: one value that every front end prints in its own way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+__all__ = ["Meter", "OnProgress", "Progress", "ignore"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report from a running job."""
+
+    stage: str
+    """What is being done: ``read``, ``train``, ``sample``, ``write`` or ``done``."""
+    step: int
+    """Steps of this stage that are done."""
+    steps: int
+    """Steps that this stage has."""
+    fraction: float
+    """How much of the whole job is done, 0 to 1, weighted by the expected time of the stages."""
+    seconds_left: float | None = None
+    """Expected time until the whole job is done; None while there is nothing to tell it from."""
+    loss: float | None = None
+    """Training loss, a running mean, in working units; None outside training."""
+    memory: int = 0
+    """Peak memory of this process so far: device memory on a GPU, else resident host memory.
+    Bytes."""
+    message: str = ""
+    """A sentence for the log, such as a choice that was made; empty for a plain step."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Takes a report and does nothing with it."""
+
+
+@dataclass
+class Meter:
+    """Turns the share of a job that is done into reports with a time left."""
+
+    on_progress: OnProgress
+    memory: Callable[[], int]
+    """Asked for the peak memory at each report."""
+    last: Progress = Progress("read", 0, 0, 0.0)
+    """The newest report."""
+    _start: tuple[float, float] | None = None
+
+    def tell(
+        self, stage: str, step: int, steps: int, fraction: float, loss: float | None = None
+    ) -> None:
+        """Reports that ``fraction`` of the job is done, by this run and those before it."""
+        now = time.monotonic()
+        if self._start is None or stage == "read":
+            # What an earlier run did says nothing about this machine's speed, nor does reading.
+            self._start = (now, fraction)
+        began, first = self._start
+        here = fraction - first
+        left = (now - began) * (1 - fraction) / here if here > 0.003 else None
+        self.last = Progress(stage, step, steps, min(fraction, 1.0), left, loss, self.memory())
+        self.on_progress(self.last)
+
+    def say(self, message: str) -> None:
+        """Reports a sentence for the log."""
+        self.on_progress(replace(self.last, message=message, memory=self.memory()))

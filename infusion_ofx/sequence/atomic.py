@@ -1,0 +1,106 @@
+"""Files that appear whole or not at all: a hidden temporary beside them, synced and renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infusion_ofx.errors import InfusionError, JobError, TryAgainError
+from infusion_ofx.sequence.pattern import list_folder
+
+__all__ = ["sweep", "whole_file"]
+
+_TEMPORARY = re.compile(r"\..+\.[^.]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_STALE_SECONDS = 24 * 3600
+_PASSING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EFBIG,
+    errno.ESTALE,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ETIMEDOUT,
+    errno.EBUSY,
+}
+"""Faults of the storage that a retry, or more room, may mend."""
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A hidden, empty file beside the target; it becomes the target when the block ends well.
+
+    On an error it is removed and the target is left as it was. ``sweep`` knows its name.
+
+    Raises:
+        TryAgainError: when the storage fails.
+        JobError: when the target may not be written.
+    """
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
+    path = target.with_name(f".{target.name}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    try:
+        # Made here, since an error of the system says more than one of a codec.
+        path.open("xb").close()
+        yield path
+        _sync(path)
+        os.replace(path, target)
+        _sync_folder(target.parent)
+    except BaseException as error:
+        _remove(path)
+        if isinstance(error, OSError):
+            raise _storage_error(target, error) from error
+        if isinstance(error, TryAgainError):
+            message = str(error.args[0]).replace(path.name, target.name)
+            raise TryAgainError(message, error.hint) from error
+        raise
+
+
+def _storage_error(target: Path, error: OSError) -> InfusionError:
+    reason = error.strerror or str(error)
+    message = f"cannot write {str(target)!r}: {reason}"
+    if error.errno in _PASSING:
+        return TryAgainError(message, "make room, then run the same command again")
+    return JobError(message, "check that its folder exists and may be written")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        pass
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open a folder; there the rename is as lasting as the file system makes it.
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Removes temporaries of ``write_frame`` that have lain in a folder for more than 24 hours."""
+    if not folder.is_dir():
+        return
+    oldest = time.time() - _STALE_SECONDS
+    for name in list_folder(str(folder)):
+        if _TEMPORARY.fullmatch(name) and (folder / name).lstat().st_mtime < oldest:
+            _remove(folder / name)

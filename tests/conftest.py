@@ -1,0 +1,92 @@
+"""What several tests share: the device that is asked for, and a tiny shot."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
+
+# A busy machine is no failure, and CI must not fail on luck: there the examples are fixed.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+FRAMES, HEIGHT, WIDTH = 8, 24, 32
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A plate and a matte on disk."""
+
+    folder: Path
+    plate: str
+    """Pattern of the plate: half R, G, B."""
+    matte: str
+    """Pattern of the matte: one half channel A, 1 in the hole."""
+    frames: tuple[int, ...]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device", default="cpu", help="where tests that take a device run: cpu, cuda"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--device") != "cpu":
+        return
+    reason = pytest.mark.skip(reason="needs a GPU: run it with --device cuda")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(reason)
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> str:
+    """The device of ``--device``."""
+    return str(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Shot:
+    """Eight frames of 24 x 32 from 1001 on: drifting waves in HDR light with a square hole."""
+    frames = tuple(range(1001, 1001 + FRAMES))
+    for frame in frames:
+        write_exr(tmp_path / f"plate.{frame}.exr", _light(frame), ("R", "G", "B"))
+        write_exr(tmp_path / f"matte.{frame}.exr", _hole(frame), ("A",))
+    return Shot(
+        tmp_path, str(tmp_path / "plate.####.exr"), str(tmp_path / "matte.####.exr"), frames
+    )
+
+
+def write_exr(path: Path, pixels: NDArray[np.float32], channels: tuple[str, ...]) -> None:
+    """Writes a half EXR with OpenImageIO alone: no code of ours makes a test's input.
+
+    pixels: (height, width, channels).
+    """
+    import OpenImageIO as oiio
+
+    height, width, depth = pixels.shape
+    spec = oiio.ImageSpec(width, height, depth, oiio.HALF)
+    spec.channelnames = channels
+    output = oiio.ImageOutput.create(str(path))
+    assert output is not None and output.open(str(path), spec), oiio.geterror()
+    assert output.write_image(np.ascontiguousarray(pixels)) and output.close(), output.geterror()
+
+
+def _light(frame: int) -> NDArray[np.float32]:
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    wave = np.sin(0.5 * x + 0.3 * y + 0.4 * frame) + np.cos(0.2 * x - 0.6 * y + 0.2 * frame)
+    return np.stack([np.exp(wave * k) for k in (1.0, 0.7, 0.4)], axis=2).astype(np.float32)
+
+
+def _hole(frame: int) -> NDArray[np.float32]:
+    matte = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    left = 10 + (frame - 1001) // 2
+    matte[8:15, left : left + 7] = 1
+    return matte

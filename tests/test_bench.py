@@ -1,0 +1,148 @@
+"""Laws of the bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from infusion_ofx.bench import bench, law_one, machine, markdown, telea
+from infusion_ofx.demo import make_shot
+from infusion_ofx.errors import InfusionError, SequenceError
+from infusion_ofx.sequence.store import Sequence, write_frame
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A folder with three frames of a small fire."""
+    make_shot(tmp_path / "case", frames=3, width=24, height=18)
+    return tmp_path / "case"
+
+
+def _clip() -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    light = np.random.default_rng(0).exponential(2, (2, 16, 20, 3)).astype(np.float16)
+    matte = np.zeros((2, 16, 20), np.float16)
+    matte[:, 5:10, 6:12] = 1
+    matte[:, 5, 6:12] = 0.5
+    return light, matte
+
+
+def test_the_baseline_keeps_what_is_outside_its_matte() -> None:
+    light, matte = _clip()
+    light[0, 0, 0] = np.nan
+    light[1, 0, 1] = -np.inf
+    before = light.copy()
+    filled = telea(light, matte, 12.0)
+    outside = matte == 0
+    assert (filled.view(np.uint16)[outside] == before.view(np.uint16)[outside]).all()
+    assert (light.view(np.uint16) == before.view(np.uint16)).all()
+    assert np.isfinite(filled[~outside]).all()
+
+
+def test_the_baseline_cannot_see_what_it_replaces() -> None:
+    light, matte = _clip()
+    first = telea(light, matte, 12.0)
+    light[matte == 1] = np.inf
+    assert (telea(light, matte, 12.0)[matte == 1] == first[matte == 1]).all()
+
+
+def test_the_baseline_fills_flat_light_with_itself() -> None:
+    light, matte = _clip()
+    light[...] = 3
+    assert np.abs(telea(light, matte, 12.0).astype(np.float32) - 3).max() < 0.25  # two steps of 256
+
+
+def test_the_first_law_counts_every_sample_that_changed_outside(case: Path) -> None:
+    plate = Sequence.open(str(case / "plate.####.exr"))
+    (case / "result").mkdir()
+    for frame in plate.frames:
+        _rewritten(plate, frame, case / "result" / plate.path(frame).name)
+    result = Sequence.open(str(case / "result"))
+    matte = np.zeros((len(plate.frames), 18, 24), np.float16)
+    matte[:, 4:8, 4:8] = 1
+    # One frame of three is touched outside: one NaN pixel of three samples, and one sample.
+    assert law_one(plate, result, matte) == {
+        "outside_differ": 4, "names_kept": True, "header_kept": True}
+    assert law_one(plate, plate, matte)["outside_differ"] == 0
+
+
+def _rewritten(plate: Sequence, frame: int, target: Path) -> None:
+    """Writes a frame that is changed inside rows and columns 4 to 7, and frame 1002 outside too."""
+    box = plate.header(frame).display
+    pixels = plate.read(frame, ["R", "G", "B"], box)
+    pixels[5, 5] = 7
+    if frame == 1002:
+        pixels[0, 0, 0] = np.nextafter(pixels[0, 0, 0], np.float16(9))
+        pixels[1, 1] = np.nan
+    everywhere = np.ones((box.height, box.width), bool)
+    write_frame(plate.path(frame), target, ["R", "G", "B"], box, pixels, everywhere)
+
+
+def test_the_first_law_sees_a_missing_frame_and_another_name(case: Path) -> None:
+    plate = Sequence.open(str(case / "plate.####.exr"))
+    matte = np.zeros((3, 18, 24), np.float16)
+    clean = Sequence.open(str(case / "clean.####.exr"))
+    assert not law_one(plate, clean, matte)["names_kept"]
+    fewer = Sequence.open(str(case / "plate.####.exr"), (1001, 1003))
+    assert not law_one(plate, fewer, matte)["names_kept"]
+
+
+def test_a_bench_of_the_baseline_gives_a_row_a_sheet_and_a_table(
+    case: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    rows = bench([case], ["telea"], 2, "cpu", said.append, keep=tmp_path / "kept")
+    assert len(rows) == 1 and said
+    row = rows[0]
+    assert (row["recipe"], row["seed"]) == ("telea", 0)
+    assert (row["outside_differ"], row["non_finite"]) == (0, 0)
+    assert row["truth"] and 5 < row["psnr"] < 60
+    assert (tmp_path / "kept" / "case.png").is_file()
+    assert "| case | telea |" in markdown(rows, machine())
+
+
+def test_a_case_without_a_truth_is_measured_against_its_surroundings(case: Path) -> None:
+    for path in case.glob("clean.*"):
+        path.unlink()
+    rows = bench([case], ["telea"], 1, "cpu", lambda line: None)
+    assert rows[0]["psnr"] is None and rows[0]["sharpness"] > 0
+    assert "no truth" in markdown(rows, machine())
+
+
+def test_a_folder_that_is_no_case_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequenceError, match="plate"):
+        bench([tmp_path], ["telea"], 1, "cpu", lambda line: None)
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return {"clip": "fire", "recipe": "draft", "seed": 0, "psnr": 20.0, "swd": 1.0,
+            "frame_difference": 1.0, "sharpness": 0.5, "truth": True, "cpu_seconds": 60.0,
+            "wall_seconds": 30.0, "peak_memory": 2**30, "outside_differ": 0, "non_finite": 0,
+            "fill_max": 9.0, **values}
+
+
+def test_the_table_joins_seeds_to_mean_and_spread() -> None:
+    text = markdown([_row(), _row(seed=1, psnr=22.0), _row(clip="sea")], machine())
+    fire, sea = (line for line in text.splitlines() if "| draft |" in line)
+    assert "21 ± 1.41" in fire and "| 2 |" in fire
+    assert "±" not in sea and "| 1 |" in sea
+
+
+def test_the_table_shows_the_worst_seed_of_what_must_be_nothing() -> None:
+    text = markdown([_row(), _row(seed=1, outside_differ=3)], machine())
+    assert "| 3 | 0 |" in text
+
+
+def test_the_machine_is_described_without_a_failure() -> None:
+    facts = machine()
+    assert facts["cores"] > 0 and facts["memory"] > 2**28 and facts["torch"]
+    assert str(facts["python"]) in markdown([_row()], facts)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_says_what_it_said_last(case: Path) -> None:
+    with pytest.raises(InfusionError, match="cuda:77"):
+        bench([case], ["draft"], 1, "cuda:77", lambda line: None)
