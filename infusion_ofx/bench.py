@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 from numpy.typing import NDArray
 
+from infusion_ofx.bench_table import number
 from infusion_ofx.errors import InfusionError, JobError
 from infusion_ofx.report import clip_sheet
 from infusion_ofx.score import logarithm, peak_of, scores, scores_without_truth
 from infusion_ofx.sequence.store import Sequence as Frames
 
-__all__ = ["bench", "law_one", "machine", "markdown", "telea"]
+__all__ = ["bench", "law_one", "telea"]
 
 BASELINE = "telea"
+SAID = ("psnr", "swd", "frame_difference", "sharpness", "cpu_seconds", "outside_differ")
 TELEA_RADIUS = 5  # pixels
 
 # A child of a small process of its own: what Linux counts as a child's peak memory starts at the
@@ -73,13 +70,24 @@ class _Case:
         truth = None
         if (folder / f"clean.{plate.frames[0]:04d}.exr").is_file():
             truth = _read(Frames.open(str(folder / "clean.####.exr"), plate.frames))
-        covered = np.stack([matte.read(frame, [channel], plate.header(frame).display)[..., 0]
-                            for frame in plate.frames])
+        covered = np.stack(
+            [
+                matte.read(frame, [channel], plate.header(frame).display)[..., 0]
+                for frame in plate.frames
+            ]
+        )
         return cls(folder, plate, light, covered, truth, peak_of(light[covered == 0]))
 
 
-def bench(cases: Sequence[Path], recipes: Sequence[str], seeds: int, device: str,
-          report: Callable[[str], None], *, keep: Path | None = None) -> list[Row]:
+def bench(
+    cases: Sequence[Path],
+    recipes: Sequence[str],
+    seeds: int,
+    device: str,
+    report: Callable[[str], None],
+    *,
+    keep: Path | None = None,
+) -> list[Row]:
     """Runs each recipe on each case with seeds 0, 1, ... and returns a row of figures for each run.
 
     cases: folders with plate.####.exr, matte.####.exr and, where the truth is known,
@@ -109,16 +117,15 @@ def bench(cases: Sequence[Path], recipes: Sequence[str], seeds: int, device: str
                 row, fill = _measure(case, recipe, seed, device, keep)
                 rows.append(row)
                 shown.setdefault(recipe, fill)
-                report("  " + ", ".join(f"{k} {_number(row[k])}" for k in
-                                        ("psnr", "swd", "frame_difference", "sharpness",
-                                         "cpu_seconds", "outside_differ")))
+                report("  " + ", ".join(f"{key} {number(row[key])}" for key in SAID))
         if keep is not None:
             _sheet(keep / f"{folder.name}.png", case, shown)
     return rows
 
 
-def _measure(case: _Case, recipe: str, seed: int, device: str,
-             keep: Path | None) -> tuple[Row, Clip]:
+def _measure(
+    case: _Case, recipe: str, seed: int, device: str, keep: Path | None
+) -> tuple[Row, Clip]:
     """One run, its row, and its fill (T, H, W, 3)."""
     with tempfile.TemporaryDirectory(prefix="infusion-bench-") as scratch:
         name = f"{case.folder.name}-{recipe}-{seed}"
@@ -126,10 +133,16 @@ def _measure(case: _Case, recipe: str, seed: int, device: str,
         if recipe == BASELINE:
             started, before = time.monotonic(), time.process_time()
             fill = telea(case.light, case.matte, case.peak)
-            cost: Row = {"cpu_seconds": time.process_time() - before,
-                         "wall_seconds": time.monotonic() - started, "peak_memory": None}
-            law: Row = {"outside_differ": int((_bits(fill) != _bits(case.light))[
-                case.matte == 0].sum()), "names_kept": True, "header_kept": True}
+            cost: Row = {
+                "cpu_seconds": time.process_time() - before,
+                "wall_seconds": time.monotonic() - started,
+                "peak_memory": None,
+            }
+            law: Row = {
+                "outside_differ": int((_bits(fill) != _bits(case.light))[case.matte == 0].sum()),
+                "names_kept": True,
+                "header_kept": True,
+            }
         else:
             cost = _run(case, recipe, seed, device, output, Path(scratch))
             result = Frames.open(str(output))
@@ -137,37 +150,72 @@ def _measure(case: _Case, recipe: str, seed: int, device: str,
             fill = _read(result)
     hole = case.matte > 0
     filled = fill[hole]
-    found = (scores_without_truth(fill, hole, case.light) if case.truth is None else
-             scores(fill, case.truth, hole, peak=case.peak))
+    found = (
+        scores_without_truth(fill, hole, case.light)
+        if case.truth is None
+        else scores(fill, case.truth, hole, peak=case.peak)
+    )
     finite = filled[np.isfinite(filled)]
-    row = {"clip": case.folder.name, "recipe": recipe, "seed": seed, "psnr": None, **found,
-           "truth": case.truth is not None, **cost, **law,
-           "non_finite": int(filled.size - finite.size),
-           "fill_max": float(finite.max()) if finite.size else None}
+    row = {
+        "clip": case.folder.name,
+        "recipe": recipe,
+        "seed": seed,
+        "psnr": None,
+        **found,
+        "truth": case.truth is not None,
+        **cost,
+        **law,
+        "non_finite": int(filled.size - finite.size),
+        "fill_max": float(finite.max()) if finite.size else None,
+    }
     return row, fill
 
 
 def _run(case: _Case, recipe: str, seed: int, device: str, output: Path, scratch: Path) -> Row:
     """Runs the real command in a fresh process; returns what it cost."""
     arguments = [
-        sys.executable, "-m", "infusion_cli", "run", "--plate", case.plate.text,
-        "--matte", str(case.folder / "matte.####.exr"), "--output", f"{output}{os.sep}",
-        "--recipe", recipe, "--seed", str(seed), "--device", device,
-        "--data-dir", str(scratch / "jobs"), "--progress", "plain"]
+        sys.executable,
+        "-m",
+        "infusion_cli",
+        "run",
+        "--plate",
+        case.plate.text,
+        "--matte",
+        str(case.folder / "matte.####.exr"),
+        "--output",
+        f"{output}{os.sep}",
+        "--recipe",
+        recipe,
+        "--seed",
+        str(seed),
+        "--device",
+        device,
+        "--data-dir",
+        str(scratch / "jobs"),
+        "--progress",
+        "plain",
+    ]
     output.mkdir(parents=True, exist_ok=True)
     usage, log = scratch / "usage.json", scratch / "log.txt"
     # The child finds the package where we did, installed or not.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as said:
-        subprocess.run([sys.executable, "-I", "-S", "-c", _LAUNCHER, str(usage), *arguments],
-                       stdout=said, stderr=subprocess.STDOUT, env=environment, check=False)
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(usage), *arguments],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            check=False,
+        )
     seconds = time.monotonic() - started
     code, cpu, memory = json.loads(usage.read_text()) if usage.exists() else (1, 0.0, 0)
     if code != 0:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise InfusionError(f"{recipe} on {case.folder.name} ended with code {code}: "
-                            f"{last[0] if last else 'it said nothing'}")
+        raise InfusionError(
+            f"{recipe} on {case.folder.name} ended with code {code}: "
+            f"{last[0] if last else 'it said nothing'}"
+        )
     unit = 1 if sys.platform == "darwin" else 1024
     return {"cpu_seconds": cpu, "wall_seconds": seconds, "peak_memory": memory * unit}
 
@@ -190,8 +238,9 @@ def law_one(plate: Frames, result: Frames, matte: Clip) -> Row:
         seen = theirs.data.intersect(theirs.display)
         outside[theirs.data.slices(seen)] = cover[theirs.display.slices(seen)] == 0
         for channel in theirs.channels if headers else ():
-            pair = [_bits(frames.read(frame, [channel.name], theirs.data))
-                    for frames in (result, plate)]
+            pair = [
+                _bits(frames.read(frame, [channel.name], theirs.data)) for frames in (result, plate)
+            ]
             differ += int((pair[0] != pair[1])[outside].sum())
     return {"outside_differ": differ, "names_kept": names, "header_kept": headers}
 
@@ -225,85 +274,15 @@ def _bits(samples: Clip) -> Clip:
 
 
 def _read(frames: Frames) -> Clip:
-    return np.stack([frames.read(frame, ["R", "G", "B"], frames.header(frame).display)
-                     for frame in frames.frames])
+    return np.stack(
+        [
+            frames.read(frame, ["R", "G", "B"], frames.header(frame).display)
+            for frame in frames.frames
+        ]
+    )
 
 
 def _sheet(path: Path, case: _Case, shown: Mapping[str, Clip]) -> None:
     truth = {} if case.truth is None else {"truth": case.truth}
     clips = {"plate": case.light, "matte": case.matte, **shown, **truth}
     clip_sheet(path, clips, case.plate.frames)
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were made on: cpu, cores, memory, gpu, versions, the commit."""
-    return {
-        "cpu": _processor(), "cores": os.cpu_count(), "memory": psutil.virtual_memory().total,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-        "torch": version("torch"), "python": platform.python_version(),
-        "platform": platform.platform(), "commit": _commit(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def _commit() -> str:
-    """The commit of the working tree that this file lies in, + where it was changed; or nothing."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        head, changes = (subprocess.run([*git, *rest], capture_output=True, text=True, check=True)
-                         .stdout.strip() for rest in
-                         (("rev-parse", "--short", "HEAD"), ("status", "--porcelain")))
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head + ("+" if changes else "")
-
-
-_COLUMNS = {"psnr": "PSNR dB", "swd": "SWD x100", "frame_difference": "frame difference",
-            "sharpness": "sharpness", "cpu_seconds": "CPU s", "wall_seconds": "wall s",
-            "peak_memory": "peak GiB", "outside_differ": "differ outside",
-            "non_finite": "non-finite", "fill_max": "brightest"}
-
-
-def markdown(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-    """The rows as a Markdown table, one line a clip and recipe: mean ± spread over the seeds.
-
-    facts: from ``machine``. Of the counts that should be 0 the worst seed is given.
-    """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["clip"], row["recipe"]), []).append(row)
-    lines = ["| clip | recipe | seeds | " + " | ".join(_COLUMNS.values()) + " |",
-             "|---" * (3 + len(_COLUMNS)) + "|"]
-    for (clip, recipe), group in groups.items():
-        name = clip if group[0]["truth"] else f"{clip} *"
-        cells = [name, recipe, str(len(group)), *(_cell(key, group) for key in _COLUMNS)]
-        lines.append("| " + " | ".join(cells) + " |")
-    if not all(row["truth"] for row in rows):
-        lines += ["", "\\* no truth: against the surroundings of the hole."]
-    told = {**facts, "memory": f"{facts['memory'] / 2**30:.0f} GiB"}
-    machine_line = ", ".join(f"{name} {value}" for name, value in told.items() if value)
-    return "\n".join([*lines, "", f"Machine: {machine_line}.", ""])
-
-
-def _cell(key: str, group: Iterable[Mapping[str, Any]]) -> str:
-    values = [float(row[key]) for row in group if row[key] is not None]
-    if not values:
-        return "-"
-    if key in ("outside_differ", "non_finite"):
-        return f"{max(values):.0f}"
-    scale = 2**30 if key == "peak_memory" else 1
-    values = [value / scale for value in values]
-    spread = f" ± {_number(statistics.stdev(values))}" if len(values) > 1 else ""
-    return _number(statistics.fmean(values)) + spread
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"

@@ -16,7 +16,6 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import sample_step, start
-from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import memory, work
@@ -98,7 +97,6 @@ def check(job: Job) -> Report:
     compute = Compute.choose(job.device, job.precision, job.threads)
     holes, layout = plan_work(material)
     recipe, frames = material.recipe, material.frames
-    network = build(recipe, channels=len(material.channels))
     display = material.plate.header(frames[0]).display
     widest = max(layout.region, key=lambda box: box.height * box.width)
     steps = [(stage, cost) for stage, cost in work(recipe, layout)] if layout.windows else []
@@ -115,7 +113,7 @@ def check(job: Job) -> Report:
         region=f"{widest.width} x {widest.height}",
         windows=len(layout.windows),
         recipe=job.recipe,
-        weights=weight_count(network),
+        weights=weight_count(build(recipe, _blank(1, 8, len(material.channels))[0])),
         intervals=recipe.intervals,
         training_steps=sum(stage.steps for stage, _ in steps if stage.kind == "train"),
         sampling_steps=sum(stage.steps for stage, _ in steps if stage.kind == "sample"),
@@ -149,16 +147,16 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
     shot, small = _blank(frames, side, channels)
     shot = shot.to(compute.device)
-    network = build(recipe, channels=channels, device=compute.device)
-    optimizer, schedule = optimiser(network, recipe), make(recipe.schedule)
-    x = start(shot, small, schedule, seed=0)
+    network = build(recipe, shot, compute.device)
+    optimizer = optimiser(network, recipe)
+    x = start(shot, small, recipe, seed=0)
     stage = work(recipe, small)[0][0]
 
     def train() -> None:
         train_step(network, optimizer, shot, recipe, stage, 0, seed=0, compute=compute)
 
     def sample() -> None:
-        sample_step(network, x, shot, small, schedule, (0.5, 0.4), 0, seed=0, compute=compute)
+        sample_step(network, x, None, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
 
     passes = dict.fromkeys(("train", "sample"), 0.0)
     for part, cost in work(recipe, layout):

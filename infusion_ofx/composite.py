@@ -42,13 +42,32 @@ def shape_matte(matte: Array, *, grow: int, feather: int) -> Array:
     border is no edge, so nothing fades there.
     """
     if grow:
-        y, x = np.ogrid[-grow : grow + 1, -grow : grow + 1]
-        disc = (y * y + x * x <= grow * grow).astype(np.uint8)
-        matte = cv2.dilate(matte, disc, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        matte = _grown(matte, grow)
     if feather and not (matte > 0).all():
         inwards = cv2.distanceTransform((matte > 0).astype(np.uint8), cv2.DIST_L2, 5)
         matte = np.minimum(matte, inwards / (feather + 1))
     return matte
+
+
+def _grown(matte: Array, radius: int) -> Array:
+    """The greatest value within a disc round each pixel."""
+    if np.isin(matte, (0, 1)).all():
+        apart = cv2.distanceTransform(
+            (matte == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        grown: Array = ((apart <= radius) & matte.any()).astype(np.float32)
+        return grown
+    height = matte.shape[0]
+    grown = np.zeros_like(matte)
+    for dy in range(-min(radius, height - 1), min(radius, height - 1) + 1):
+        half = int((radius**2 - dy**2) ** 0.5)
+        row = cv2.dilate(matte, np.ones((1, 2 * half + 1), np.uint8))  # a row of the disc
+        here, there = (
+            slice(max(dy, 0), height + min(dy, 0)),
+            slice(max(-dy, 0), height - max(dy, 0)),
+        )
+        np.maximum(grown[here], row[there], out=grown[here])
+    return grown
 
 
 def composite(plate: Array, fill: Array, alpha: Array) -> Array:

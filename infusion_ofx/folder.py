@@ -8,20 +8,24 @@ renamed.
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import re
+import shutil
 import socket
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infusion_ofx.errors import InfusionError, TryAgainError
+from infusion_ofx.errors import InfusionError
 from infusion_ofx.job import Job
 from infusion_ofx.progress import Progress
-from infusion_ofx.sequence.atomic import whole_file
+from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
 __all__ = ["JobFolder"]
 
@@ -46,16 +50,20 @@ class JobFolder:
         same when version, inputs and every setting that can change a pixel are the same.
 
         Raises:
-            TryAgainError: when the folder cannot be made.
+            JobError: when the folder may not be made.
+            TryAgainError: when the storage fails.
         """
         settings = {k: v for k, v in job.to_dict().items() if k not in _NOT_PIXELS}
         identity = {"version": version, "inputs": inputs, "settings": settings}
         record = {**identity, "job": job.to_dict(), "host": socket.gethostname()}
-        versions = _versions(root)
-        for path in reversed(versions.values()):
-            if _same(path / "job.json", identity):
-                return cls(path)._ready(record)
-        return cls(root / f"v{max(versions, default=0) + 1:03d}")._ready(record)
+        while True:
+            versions = _versions(root)
+            for path in reversed(versions.values()):
+                if _same(path / "job.json", identity):
+                    return cls(path)._ready(record)
+            fresh = cls(root / f"v{max(versions, default=0) + 1:03d}")
+            if fresh._claim(record):
+                return fresh._ready(record)
 
     @property
     def work(self) -> Path:
@@ -88,18 +96,41 @@ class JobFolder:
         facts = {"code": error.exit_code, "message": message, "hint": error.hint}
         write_json(self.path / "error.json", facts)
 
-    def _ready(self, record: Mapping[str, Any]) -> JobFolder:
+    def _claim(self, record: Mapping[str, Any]) -> bool:
+        """Makes this version's folder, job.json in it; False when another job was quicker."""
+        making = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
+            making.mkdir(parents=True)
+            write_json(making / "job.json", record)
+            return _renamed(making, self.path)
         except OSError as error:
-            raise TryAgainError(
-                f"cannot make the job folder {str(self.path)!r}: {error.strerror}",
-                "check the disk and its permissions, or choose another --data-dir",
-            ) from error
+            raise storage_error(self.path, error) from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+    def _ready(self, record: Mapping[str, Any]) -> JobFolder:
+        """Makes what is missing, clears what an earlier run asked or complained about."""
+        try:
+            self.work.mkdir(exist_ok=True)
+            for leftover in ("cancel", "error.json"):
+                (self.path / leftover).unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
         write_json(self.path / "job.json", record)
-        for leftover in ("cancel", "error.json"):
-            (self.path / leftover).unlink(missing_ok=True)
+        sweep(self.path)
+        sweep(self.work)
         return self
+
+
+def _renamed(making: Path, path: Path) -> bool:
+    """Gives a folder its name; False where another job's folder has it."""
+    try:
+        making.rename(path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
@@ -109,7 +140,14 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
         TryAgainError: when the storage fails.
     """
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(dict(facts), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(_plain(facts), indent=2, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no word for NaN and infinity: null."""
+    odd = {k for k, v in facts.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {k: None if k in odd else v for k, v in facts.items()}
 
 
 def _versions(root: Path) -> dict[int, Path]:

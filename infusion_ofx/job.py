@@ -81,12 +81,12 @@ class Job:
     matte_channel: str = _setting(
         "", "The matte's channel. Empty: A, else the only channel, else R."
     )
-    grow: int = _setting(0, "Pixels to grow the matte by before filling.", minimum=0, maximum=1000)
+    grow: int = _setting(0, "Pixels to grow the matte by before filling.", minimum=0, maximum=200)
     feather: int = _setting(
         0,
         "Pixels over which the fill fades in, inwards from the matte's edge.",
         minimum=0,
-        maximum=1000,
+        maximum=200,
     )
     device: str = _setting("auto", "auto, cpu, cuda or cuda:N. auto: a GPU when there is one.")
     precision: str = _setting(

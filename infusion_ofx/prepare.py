@@ -26,7 +26,7 @@ from infusion_ofx.job import Job
 from infusion_ofx.plan import Plan
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern, parse_frames
-from infusion_ofx.sequence.store import Sequence, read_ahead
+from infusion_ofx.sequence.store import Sequence, check_extension, read_ahead
 from infusion_ofx.working import Working
 
 __all__ = ["Hole", "Material", "Prepared", "open_material", "plan_work", "prepare"]
@@ -73,7 +73,7 @@ class Material:
 
     @cached_property
     def area(self) -> Box:
-        """The pixels that every frame of the plate has: what can be worked on."""
+        """All pixels that any frame of the plate has: what can be worked on."""
         area = self.plate.header(self.frames[0]).data
         for frame in self.frames[1:]:
             area = area.union(self.plate.header(frame).data)
@@ -147,6 +147,7 @@ def open_material(job: Job) -> Material:
     _try(faults, lambda: _check_output(job, plate, matte))
     if plate:
         _try(faults, lambda: plate.check_channels(channels))
+        _try(faults, plate.check_rewrite)
     matte_channel = _try(faults, lambda: _matte_channel(job, matte)) if matte else ""
     if plate and matte:
         _try(faults, lambda: _check_sizes(plate, matte))
@@ -163,7 +164,7 @@ def plan_work(material: Material) -> tuple[list[Hole], Plan]:
         SequenceError: when a matte cannot be read.
     """
     recipe, budget = material.recipe, int(material.job.memory * 2**30)
-    holes = [Hole(hole.box, hole.alpha > 0) for hole in map(material.hole, material.frames)]
+    holes = [_hard(hole, frame, material) for frame, hole in _holes(material)]
     layout = plan.make(
         [hole.box for hole in holes],
         material.area,
@@ -183,6 +184,21 @@ def plan_work(material: Material) -> tuple[list[Hole], Plan]:
     return holes, layout
 
 
+def _holes(material: Material) -> Iterator[tuple[int, Hole]]:
+    return ((frame, material.hole(frame)) for frame in material.frames)
+
+
+def _hard(hole: Hole, frame: int, material: Material) -> Hole:
+    """The hole with a yes or no for each pixel, which is all that the engine wants to know."""
+    if material.job.in_place and ((hole.alpha > 0) & (hole.alpha < 1)).any():
+        raise JobError(
+            f"frame {frame}: the matte has soft pixels, and in place they would be mixed again by "
+            "every later run",
+            "write to another --output, or use a hard matte without --feather",
+        )
+    return Hole(hole.box, hole.alpha > 0)
+
+
 def prepare(
     material: Material, holes: list[Hole], layout: Plan, on_frame: Callable[[int], None]
 ) -> Prepared:
@@ -195,9 +211,10 @@ def prepare(
         SequenceError: when a frame cannot be read.
     """
     unknown, light = [], []
-    for i, (_, pixels) in enumerate(_read_region(material, layout)):
+    for i, (frame, pixels) in enumerate(_read_region(material, layout)):
         plate = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        bad = _unknown(plate, holes[i], layout.region[i])
+        data = material.plate.header(frame).data
+        bad = _unknown(plate, holes[i], layout.region[i], data)
         unknown.append(bad)
         light.append(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
         on_frame(i + 1)
@@ -211,8 +228,8 @@ def prepare(
             "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
         )
     working = Working.fit(known, decorrelate=material.recipe.decorrelate)
-    for i, frame in enumerate(light):
-        light[i] = working.encode(frame) * (1 - unknown[i])
+    for i, linear in enumerate(light):
+        light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
     shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))
     return Prepared(layout, shot, working)
@@ -228,9 +245,14 @@ def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]
     return read_ahead(material.frames, load, budget=budget, threads=4)
 
 
-def _unknown(plate: Tensor, hole: Hole, box: Box) -> Tensor:
-    """(1, height, width) of the box, float32: 1 in the hole and where the plate is not finite."""
+def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
+    """(1, height, width) of the box, float32: 1 in the hole, where the plate is not finite, and
+    outside the frame's data window."""
     unknown = (~torch.isfinite(plate).all(0, keepdim=True)).float()
+    outside = torch.ones_like(unknown)
+    rows, columns = box.slices(box.intersect(data))
+    outside[:, rows, columns] = 0
+    unknown = torch.maximum(unknown, outside)
     if not hole.box.empty:
         rows, columns = box.slices(hole.box)
         inside = torch.from_numpy(np.ascontiguousarray(hole.alpha)).float()
@@ -295,6 +317,7 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
             "write a pattern such as fill.####.exr, or a folder",
         )
     for frame, target in zip(plate.frames, targets, strict=True):
+        check_extension(plate.path(frame), target)
         if matte is not None and _is_same(target, matte.path(frame)):
             raise JobError(
                 f"the output {str(target)!r} is the matte itself", "choose another output"

@@ -17,15 +17,22 @@ __all__ = ["clip_sheet", "contact_sheet", "displayed", "evenly", "read_clip"]
 
 Picture = NDArray[Any]
 
-CAPTION = ("View transform: exposure in stops, then a highlight roll-off x (1 + x/64) / (1 + x) a "
-           "channel (white at 8), then the sRGB curve. Mattes as they are.")
+CAPTION = (
+    "View transform: exposure in stops, then a highlight roll-off x (1 + x/64) / (1 + x) a "
+    "channel (white at 8), then the sRGB curve. Mattes as they are."
+)
 WIDEST, NARROWEST = 2000, 1200  # pixels that the sheet should have across
 INK, PAPER = (200, 200, 200), (24, 24, 24)
 GAP = 8
 
 
-def contact_sheet(path: Path, rows: Sequence[tuple[str, Sequence[Picture]]],
-                  frames: Sequence[int], *, exposures: Sequence[float] = (0.0,)) -> None:
+def contact_sheet(
+    path: Path,
+    rows: Sequence[tuple[str, Sequence[Picture]]],
+    frames: Sequence[int],
+    *,
+    exposures: Sequence[float] = (0.0,),
+) -> None:
     """Writes a PNG with one labelled row a clip, one column a frame; whole or not at all.
 
     rows: label and pictures, (h, w, 3) scene-linear light or (h, w) coverage in 0..1, one for each
@@ -37,8 +44,12 @@ def contact_sheet(path: Path, rows: Sequence[tuple[str, Sequence[Picture]]],
         ValueError: when there is nothing to show, or the pictures do not fit each other.
     """
     _check(rows, frames)
-    shown = [(_label(label, stops), pictures, stops) for stops in exposures
-             for label, pictures in rows if stops == exposures[0] or pictures[0].ndim == 3]
+    shown = [
+        (_label(label, stops), pictures, stops)
+        for stops in exposures
+        for label, pictures in rows
+        if stops == exposures[0] or pictures[0].ndim == 3
+    ]
     height, width = rows[0][1][0].shape[:2]
     factor = _factor(width, len(frames))
     cell_height, cell_width = (int(np.ceil(n * factor)) for n in (height, width))
@@ -96,8 +107,9 @@ def evenly(frames: Sequence[int], count: int) -> list[int]:
     return [frames[int(place)] for place in places]
 
 
-def read_clip(text: str, frames: Iterable[int] | None = None,
-              channels: Sequence[str] = ("R", "G", "B")) -> Picture:
+def read_clip(
+    text: str, frames: Iterable[int] | None = None, channels: Sequence[str] = ("R", "G", "B")
+) -> Picture:
     """Frames of a sequence over their display window, (T, h, w, channels), in the files' own type.
 
     frames: all of the sequence when left out.
@@ -118,8 +130,10 @@ def _check(rows: Sequence[tuple[str, Sequence[Picture]]], frames: Sequence[int])
     for label, pictures in rows:
         shapes = {picture.shape for picture in pictures}
         if len(pictures) != len(frames) or any(shape[:2] != size for shape in shapes):
-            raise ValueError(f"row '{label}' holds {len(pictures)} pictures of {sorted(shapes)}; "
-                             f"the sheet has {len(frames)} frames of {size}")
+            raise ValueError(
+                f"row '{label}' holds {len(pictures)} pictures of {sorted(shapes)}; "
+                f"the sheet has {len(frames)} frames of {size}"
+            )
         if any(len(shape) != 2 and shape[2:] != (3,) for shape in shapes):
             raise ValueError(f"row '{label}' holds neither RGB nor one channel: {sorted(shapes)}")
 

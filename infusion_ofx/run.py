@@ -17,14 +17,15 @@ from infusion_ofx import __version__
 from infusion_ofx.assemble import assemble, load_fill, save_fill
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import inpaint
-from infusion_ofx.errors import TryAgainError
+from infusion_ofx.errors import InfusionError, TryAgainError
 from infusion_ofx.estimate import work
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.job import Job
 from infusion_ofx.prepare import Material, open_material, plan_work, prepare
 from infusion_ofx.progress import OnProgress, ignore
 from infusion_ofx.sequence.pattern import Pattern
-from infusion_ofx.watch import Watch, stopping
+from infusion_ofx.stopping import stopping
+from infusion_ofx.watch import Watch
 
 __all__ = ["Result", "run"]
 
@@ -106,6 +107,11 @@ def solve(material: Material, folder: JobFolder, compute: Compute, watch: Watch)
         for frame, box, x in zip(material.frames, fill.boxes, fill.data, strict=True)
         if not box.empty
     }
+    if not all(torch.isfinite(pixels).all() for _, pixels in light.values()):
+        raise InfusionError(
+            "the fill holds values that are not finite: training went astray",
+            "try another --seed, or --precision float32",
+        )
     save_fill(folder.work, light)
 
 
@@ -113,7 +119,7 @@ def job_root(job: Job) -> Path:
     """Where the versions of a job live: ``<data_dir>/<name>``, named after the output."""
     output = Path(job.output)
     is_folder = job.output.endswith("/") or not output.suffix
-    pattern = Pattern.parse(job.plate if is_folder else job.output)
+    pattern = Pattern.parse(job.plate.rstrip("/") if is_folder else job.output)
     name = Path(pattern.head).stem.strip(" ._-") or "shot"
     beside = output if is_folder else output.parent
     return Path(job.data_dir or beside / "infusion") / name

@@ -126,10 +126,20 @@ def _frame_differences(clip: Clip, mask: Mask) -> Clip:
 
 def _laplacian(clip: Clip, mask: Mask) -> Clip:
     """The five-point Laplacian where the pixel and its four neighbours lie in the mask, (N, C)."""
-    values = (clip[:, :-2, 1:-1] + clip[:, 2:, 1:-1] + clip[:, 1:-1, :-2] + clip[:, 1:-1, 2:]
-              - 4 * clip[:, 1:-1, 1:-1])
-    whole = (mask[:, :-2, 1:-1] & mask[:, 2:, 1:-1] & mask[:, 1:-1, :-2] & mask[:, 1:-1, 2:]
-             & mask[:, 1:-1, 1:-1])
+    values = (
+        clip[:, :-2, 1:-1]
+        + clip[:, 2:, 1:-1]
+        + clip[:, 1:-1, :-2]
+        + clip[:, 1:-1, 2:]
+        - 4 * clip[:, 1:-1, 1:-1]
+    )
+    whole = (
+        mask[:, :-2, 1:-1]
+        & mask[:, 2:, 1:-1]
+        & mask[:, 1:-1, :-2]
+        & mask[:, 1:-1, 2:]
+        & mask[:, 1:-1, 1:-1]
+    )
     chosen: Clip = values[whole]
     return chosen
 
@@ -174,8 +184,9 @@ def _distance(ours: Clip, theirs: Clip) -> float:
     rng = np.random.default_rng(2)
     directions = rng.standard_normal((ours.shape[1], DIRECTIONS)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)
-    first, second = (_thinned(np.sort(patches @ directions, axis=0), count)
-                     for patches in (ours, theirs))
+    first, second = (
+        _thinned(np.sort(patches @ directions, axis=0), count) for patches in (ours, theirs)
+    )
     return float(100 * np.mean(np.abs(first.astype(np.float64) - second)))
 
 
@@ -186,8 +197,9 @@ def _thinned(ordered: Clip, count: int) -> Clip:
     return taken
 
 
-def _surroundings(hole: Mask, known: Mask, size: tuple[int, int, int],
-                  patches: int) -> tuple[Mask, NDArray[np.intp]]:
+def _surroundings(
+    hole: Mask, known: Mask, size: tuple[int, int, int], patches: int
+) -> tuple[Mask, NDArray[np.intp]]:
     """A ring of known pixels round the hole, with the corners of its whole patches."""
     grown, pixels = hole, int(hole.sum())
     wanted = min(patches, LARGEST)

@@ -3,12 +3,10 @@ stopping."""
 
 from __future__ import annotations
 
-import signal
-import threading
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 from torch import Tensor
 
@@ -18,44 +16,15 @@ from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.errors import InfusionError, Stopped
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.progress import Meter, OnProgress
+from infusion_ofx.stopping import Signals
 
-__all__ = ["Signals", "Watch", "stopping"]
+__all__ = ["Watch"]
 
 REPORT_SECONDS = 0.5
 """Reports are no closer than this: reading the loss waits for the device."""
 
 READ, WRITE = 0.02, 0.03
 """Shares of a job's progress that reading and writing are given."""
-
-
-class Signals:
-    """Which signal has asked for a stop, if any."""
-
-    received: int | None = None
-
-
-@contextmanager
-def stopping() -> Iterator[Signals]:
-    """While inside, INT and TERM are noted instead of ending the process; a second INT ends it.
-
-    Only the main thread can take signals; in another nothing is changed.
-    """
-    signals = Signals()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if signals.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        signals.received = number
-
-    if threading.current_thread() is not threading.main_thread():
-        yield signals
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Watch:
@@ -130,6 +99,11 @@ class Watch:
     def _report(self, state: State, stage: Stage, loss: Tensor | None) -> None:
         if loss is not None:
             fresh = loss.item()
+            if not math.isfinite(fresh):
+                raise InfusionError(
+                    f"training went astray at step {state.step}: the loss is {fresh}",
+                    "try another --seed, or --precision float32",
+                )
             self._loss = fresh if self._loss is None else 0.9 * self._loss + 0.1 * fresh
         done = sum(s.steps * cost for s, cost in self._work[: state.stage])
         done += state.step * self._work[state.stage][1]
@@ -145,7 +119,4 @@ class Watch:
             self._stop("what is done is kept")
 
     def _stop(self, kept: str) -> None:
-        number = self.signals.received
-        by = f"by {signal.Signals(number).name}" if number else "by the job folder's cancel file"
-        code = 143 if number == signal.SIGTERM else 130
-        raise Stopped(f"stopped {by}; {kept}", "the same command goes on from there", code)
+        raise self.signals.stopped(kept)

@@ -60,8 +60,7 @@ class Working:
         range to [-1, 1], as the published method has it for display values.
         """
         known = known.double()
-        bright = torch.quantile(_thin(known).abs().amax(0), 0.98).item()
-        gain = 1 / bright if bright > 1e-6 else 1.0
+        gain = 1 / (KNEE * _knee(known))
         centre, turn, scale = (_components if decorrelate else _range)(curve(known * gain))
         return cls(gain, centre, turn, scale, known.amin(1), known.amax(1))
 
@@ -78,6 +77,18 @@ class Working:
         curved = torch.tensordot(self.turn.T, turned, 1) + _column(self.centre, working)
         light = uncurve(curved) / self.gain
         return torch.clamp(light, _column(self.least, light), _column(self.most, light)).float()
+
+
+def _knee(known: Tensor) -> float:
+    """The light at which the curve turns: the shot's shadows, well below its lights.
+
+    A fire's dark surroundings are a thousandth of its core, and the eye sees both: an error that
+    is small beside the core must not be large beside the shadows.
+    """
+    size = _thin(known).abs().amax(0)
+    dark, bright = torch.quantile(size, size.new_tensor([0.1, 0.98])).tolist()
+    knee: float = min(max(dark, bright / 2000), bright / 50)
+    return max(knee, 1e-8)
 
 
 def _components(curved: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.bench import bench, law_one, machine, markdown, telea
+from infusion_ofx.bench import bench, law_one, telea
+from infusion_ofx.bench_table import machine, markdown
 from infusion_ofx.demo import make_shot
 from infusion_ofx.errors import InfusionError, SequenceError
 from infusion_ofx.sequence.store import Sequence, write_frame
@@ -65,7 +66,10 @@ def test_the_first_law_counts_every_sample_that_changed_outside(case: Path) -> N
     matte[:, 4:8, 4:8] = 1
     # One frame of three is touched outside: one NaN pixel of three samples, and one sample.
     assert law_one(plate, result, matte) == {
-        "outside_differ": 4, "names_kept": True, "header_kept": True}
+        "outside_differ": 4,
+        "names_kept": True,
+        "header_kept": True,
+    }
     assert law_one(plate, plate, matte)["outside_differ"] == 0
 
 
@@ -118,10 +122,23 @@ def test_a_folder_that_is_no_case_is_refused(tmp_path: Path) -> None:
 
 
 def _row(**values: Any) -> dict[str, Any]:
-    return {"clip": "fire", "recipe": "draft", "seed": 0, "psnr": 20.0, "swd": 1.0,
-            "frame_difference": 1.0, "sharpness": 0.5, "truth": True, "cpu_seconds": 60.0,
-            "wall_seconds": 30.0, "peak_memory": 2**30, "outside_differ": 0, "non_finite": 0,
-            "fill_max": 9.0, **values}
+    return {
+        "clip": "fire",
+        "recipe": "draft",
+        "seed": 0,
+        "psnr": 20.0,
+        "swd": 1.0,
+        "frame_difference": 1.0,
+        "sharpness": 0.5,
+        "truth": True,
+        "cpu_seconds": 60.0,
+        "wall_seconds": 30.0,
+        "peak_memory": 2**30,
+        "outside_differ": 0,
+        "non_finite": 0,
+        "fill_max": 9.0,
+        **values,
+    }
 
 
 def test_the_table_joins_seeds_to_mean_and_spread() -> None:

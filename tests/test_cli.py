@@ -121,8 +121,8 @@ def test_every_field_can_be_given_as_an_option() -> None:
     given: dict[str, Any] = {
         "plate": "a", "matte": "b", "output": "c", "frames": "-5--1x2,7", "recipe": "paper",
         "intervals": 3, "steps": 4, "sampling_steps": 5, "seed": 6, "channels": "Y",
-        "matte_channel": "R", "grow": 7, "feather": 8, "device": "cuda:1",
-        "precision": "float32", "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
+        "matte_channel": "R", "grow": 7, "feather": 8, "device": "cuda:1", "precision": "float32",
+        "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
     }  # fmt: skip
     assert given.keys() | {"in_place"} == {f.name for f in fields(Job)}
     options = [part for name, value in given.items() for part in (option_name(name), str(value))]

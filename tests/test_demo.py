@@ -62,7 +62,10 @@ def test_the_same_seed_gives_the_same_files_and_leaves_them_alone(tmp_path: Path
     assert shots[0] == shots[1]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == dates
     assert sorted(path.name for path in dates) == [
-        "clean.1001.exr", "matte.1001.exr", "plate.1001.exr"]
+        "clean.1001.exr",
+        "matte.1001.exr",
+        "plate.1001.exr",
+    ]
 
 
 def test_another_seed_is_another_fire_in_the_same_place(tmp_path: Path, small: Shot) -> None:

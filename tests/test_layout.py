@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors",
     "progress",
+    "stopping",
     "job",
     "sequence",
     "plan",
@@ -33,7 +34,9 @@ ORDER = (
     "run",
     "report",
     "farm",
+    "fire",
     "demo",
+    "bench_table",
     "bench",
 )
 LIGHT = (

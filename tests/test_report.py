@@ -49,12 +49,15 @@ def test_a_matte_is_shown_as_it_is() -> None:
     assert displayed(np.full((2, 2), 0.5, np.float16)).tolist() == [[[128] * 3] * 2] * 2
 
 
-@pytest.mark.parametrize(("height", "width"), [
-    pytest.param(12, 16, id="tiny plates"),
-    pytest.param(112, 144, id="the demo"),
-    pytest.param(17, 1, id="one column"),
-    pytest.param(100, 1920, id="wide plates"),
-])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        pytest.param(12, 16, id="tiny plates"),
+        pytest.param(112, 144, id="the demo"),
+        pytest.param(17, 1, id="one column"),
+        pytest.param(100, 1920, id="wide plates"),
+    ],
+)
 def test_a_sheet_of_five_frames_is_as_wide_as_a_screen(
     tmp_path: Path, height: int, width: int
 ) -> None:
@@ -82,8 +85,10 @@ def test_the_pixels_of_a_small_plate_stay_whole_squares(tmp_path: Path) -> None:
     with Image.open(tmp_path / "sheet.png") as sheet:
         tile = np.asarray(sheet)[32:, 96:]
     side = (tile.shape[1] - 16) // 5
-    assert (tile[:4 * side:side, :5 * side:side] == displayed(picture)).all()
-    assert (tile[side - 1:4 * side:side, side - 1:5 * side:side] == displayed(picture)).all()
+    assert (tile[: 4 * side : side, : 5 * side : side] == displayed(picture)).all()
+    assert (
+        tile[side - 1 : 4 * side : side, side - 1 : 5 * side : side] == displayed(picture)
+    ).all()
 
 
 def test_nothing_but_the_sheet_is_left_behind(tmp_path: Path) -> None:
@@ -91,13 +96,18 @@ def test_nothing_but_the_sheet_is_left_behind(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["sheet.png"]
 
 
-@pytest.mark.parametrize(("rows", "frames"), [
-    pytest.param([], (1,), id="no rows"),
-    pytest.param([("plate", [])], (), id="no frames"),
-    pytest.param([("plate", [_light(1)])], (1, 2), id="a frame too few"),
-    pytest.param([("plate", [_light(1)]), ("fill", [_light(1, 9, 9)])], (1,), id="another size"),
-    pytest.param([("plate", [np.ones((4, 4, 2))])], (1,), id="two channels"),
-])
+@pytest.mark.parametrize(
+    ("rows", "frames"),
+    [
+        pytest.param([], (1,), id="no rows"),
+        pytest.param([("plate", [])], (), id="no frames"),
+        pytest.param([("plate", [_light(1)])], (1, 2), id="a frame too few"),
+        pytest.param(
+            [("plate", [_light(1)]), ("fill", [_light(1, 9, 9)])], (1,), id="another size"
+        ),
+        pytest.param([("plate", [np.ones((4, 4, 2))])], (1,), id="two channels"),
+    ],
+)
 def test_rows_that_do_not_fit_are_refused(
     tmp_path: Path, rows: Rows, frames: tuple[int, ...]
 ) -> None:

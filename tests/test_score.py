@@ -95,7 +95,8 @@ def test_one_hot_pixel_does_not_set_the_peak() -> None:
 def test_half_float_and_float_score_alike() -> None:
     truth, fill = _clip().astype(np.float16), _clip(1).astype(np.float16)
     assert scores(fill, truth, _hole()) == scores(
-        fill.astype(np.float32), truth.astype(np.float32), _hole())
+        fill.astype(np.float32), truth.astype(np.float32), _hole()
+    )
 
 
 def test_the_same_fill_scores_the_same_twice() -> None:
@@ -104,11 +105,14 @@ def test_the_same_fill_scores_the_same_twice() -> None:
     assert scores(fill, truth, hole) == scores(fill, truth, hole)
 
 
-@pytest.mark.parametrize("shape", [
-    pytest.param((1, 24, 24), id="one frame"),
-    pytest.param((2, 3, 3), id="tiny frames"),
-    pytest.param((1, 1, 1), id="one pixel"),
-])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((1, 24, 24), id="one frame"),
+        pytest.param((2, 3, 3), id="tiny frames"),
+        pytest.param((1, 1, 1), id="one pixel"),
+    ],
+)
 def test_a_small_hole_still_scores_what_it_can(shape: tuple[int, int, int]) -> None:
     truth, fill = _clip(0, (*shape, 3)), _clip(1, (*shape, 3))
     found = scores(fill, truth, np.ones(shape, bool))

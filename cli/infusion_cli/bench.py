@@ -96,12 +96,14 @@ def bench(
     A case is a folder with plate.####.exr, matte.####.exr and, where the truth is known,
     clean.####.exr.
     """
-    from infusion_ofx import bench as measure
+    from infusion_ofx.bench import bench as measure
+    from infusion_ofx.bench_table import machine
+    from infusion_ofx.bench_table import markdown as as_table
 
-    rows = measure.bench(list(cases), list(recipes), seeds, device, _say, keep=keep)
-    facts = measure.machine()
+    rows = measure(list(cases), list(recipes), seeds, device, _say, keep=keep)
+    facts = machine()
     _write(output, json.dumps({"machine": facts, "rows": [_strict(row) for row in rows]}, indent=2))
-    table = measure.markdown(rows, facts)
+    table = as_table(rows, facts)
     click.echo(table, nl=False)
     if markdown is not None:
         _write(markdown, table.rstrip("\n"))

@@ -25,6 +25,10 @@ from infusion_ofx.errors import InfusionError
 
 __all__ = ["exit_code_of", "main", "said_of"]
 
+# Read when torch loads its threads. Threads that spin for long while they wait slow a machine that
+# does something else as well down to a tenth; a short spin costs nothing on an idle one.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
 EXIT_CODES = """\b
 Exit codes:
   0        done

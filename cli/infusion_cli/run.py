@@ -17,6 +17,7 @@ from infusion_cli.job_options import job_from, job_options
 from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, printer, size_text
 from infusion_ofx import __version__
 from infusion_ofx.job import Job
+from infusion_ofx.stopping import stopping
 
 if TYPE_CHECKING:
     from infusion_ofx.run import Result
@@ -87,8 +88,10 @@ def printing(form: str, to_stderr: bool) -> Iterator[Printer]:
 
 
 def _run(job: Job, show: Printer) -> Result:
-    from infusion_ofx.run import run as run_job
-
+    with stopping() as signals:  # an interrupted import of numpy or torch ends in a riddle
+        from infusion_ofx.run import run as run_job
+    if signals.received is not None:
+        raise signals.stopped("nothing has begun")
     return run_job(job, show)
 
 

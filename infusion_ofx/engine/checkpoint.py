@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from infusion_ofx.errors import TryAgainError
 from infusion_ofx.sequence.atomic import whole_file
 
 __all__ = ["load", "newest", "prune", "save"]
@@ -25,9 +26,15 @@ __all__ = ["load", "newest", "prune", "save"]
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Writes tensors and JSON-ready facts to ``path``: to a temporary, synced, renamed."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"facts": json.dumps(dict(facts)), "digest": _digest(whole)}
+    text = json.dumps(dict(facts))
+    metadata = {"facts": text, "digest": _digest(whole, text)}
     with whole_file(path) as temporary:
-        save_file(whole, temporary, metadata)
+        try:
+            save_file(whole, temporary, metadata)
+        except SafetensorError as error:
+            raise TryAgainError(
+                f"cannot write {str(path)!r}: {error}", "make room, and run the same command again"
+            ) from error
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -36,7 +43,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-        if metadata.get("digest") != _digest(tensors):
+        if metadata.get("digest") != _digest(tensors, metadata["facts"]):
             return None
         return tensors, json.loads(metadata["facts"])
     except (OSError, SafetensorError, KeyError, ValueError):
@@ -58,8 +65,8 @@ def prune(folder: Path, keep: int = 2) -> None:
         path.unlink(missing_ok=True)
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    total = hashlib.blake2b(digest_size=16)
+def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    total = hashlib.blake2b(facts.encode(), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name]
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -12,7 +12,7 @@ import torch
 
 from infusion_ofx.errors import JobError
 
-__all__ = ["Compute"]
+__all__ = ["Compute", "processor", "resident_peak"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,15 @@ class Compute:
         Raises:
             JobError: when the device is not there.
         """
-        best = "cuda" if torch.cuda.is_available() else "cpu"
-        where = torch.device(best if device == "auto" else device)
-        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        name, _, index = device.partition(":")
+        if name == "cuda" and int(index or 0) >= torch.cuda.device_count():
             raise JobError(
                 f"device {device} is not there, there are {torch.cuda.device_count()} CUDA devices",
                 "check CUDA_VISIBLE_DEVICES, or use --device cpu",
             )
+        where = torch.device(device)
         torch.set_num_threads(threads or _default_threads())
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
@@ -53,11 +55,15 @@ class Compute:
         """For people: the processor's or the GPU's name."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
-        return f"{_processor()}, {torch.get_num_threads()} threads"
+        return f"{processor()}, {torch.get_num_threads()} threads"
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """Inside it, the network's matrix work runs in the chosen precision."""
-        enabled = self.precision == "bfloat16"
+    def autocast(self, frames: int = 0) -> AbstractContextManager[object]:
+        """Inside it, the network's matrix work runs in the chosen precision.
+
+        frames: of the clip that is trained on. torch 2.13 on a CPU gets the weight gradient of a
+        bfloat16 convolution over exactly two frames wrong; those are trained in float32.
+        """
+        enabled = self.precision == "bfloat16" and (self.device.type != "cpu" or frames != 2)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def wait(self) -> None:
@@ -103,7 +109,8 @@ def _has_bfloat16(device: torch.device) -> bool:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, as the system gives it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             return next(s.split(":", 1)[1].strip() for s in lines if s.startswith("model name"))

@@ -26,8 +26,9 @@ def training_hole(
     centres = torch.tensor(path, device=device) + torch.tensor([tall / 2, wide / 2], device=device)
     y = (torch.arange(height, device=device) + 0.5)[None, :, None] - centres[:, 0, None, None]
     x = (torch.arange(width, device=device) + 0.5)[None, None, :] - centres[:, 1, None, None]
+    centre = (y.abs() <= 0.5) & (x.abs() <= 0.5)  # so that the smallest crop has one too
     y, x = y / (tall / 2), x / (wide / 2)
-    inside = torch.hypot(y, x) <= _radius(draw, torch.atan2(y, x))
+    inside = centre | (torch.hypot(y, x) <= _radius(draw, torch.atan2(y, x)))
     return inside.float()[None]
 
 

@@ -8,7 +8,7 @@ from step to step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe, Stage, stages
 from infusion_ofx.engine.sample import sample_step, start
-from infusion_ofx.engine.schedule import Schedule, calls_by_interval, make
+from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import Plan
+from infusion_ofx.sequence.frame import Box
 
 __all__ = ["OnStep", "State", "inpaint"]
 
@@ -38,6 +39,8 @@ class State:
     optimizer: torch.optim.Optimizer
     x: Volume
     """The clip at the noise level that sampling has reached; in the end, the fill."""
+    clean: Volume | None = None
+    """The newest estimate of the clean clip; None before the first sampling step."""
     stage: int = 0
     step: int = 0
 
@@ -60,18 +63,26 @@ class State:
                 for part in ("step", "exp_avg", "exp_avg_sq")
                 if f"optimizer.{name}.{part}" in tensors
             }
-        self.x = Volume(
-            self.x.boxes, [tensors[f"x.{i}"].to(device) for i in range(len(self.x.data))]
-        )
+        self.x = _volume(tensors, "x", self.x.boxes, device)
+        if "clean.0" in tensors:
+            self.clean = _volume(tensors, "clean", self.x.boxes, device)
         self.stage, self.step = facts["stage"], facts["step"]
 
     def _tensors(self) -> dict[str, Tensor]:
         found = {f"x.{i}": frame for i, frame in enumerate(self.x.data)}
+        if self.clean is not None:
+            found |= {f"clean.{i}": frame for i, frame in enumerate(self.clean.data)}
         for name, weight in self.network.named_parameters():
             found[f"network.{name}"] = weight
             for part, tensor in self.optimizer.state.get(weight, {}).items():
                 found[f"optimizer.{name}.{part}"] = tensor
         return found
+
+
+def _volume(
+    tensors: dict[str, Tensor], name: str, boxes: Sequence[Box], device: torch.device
+) -> Volume:
+    return Volume(boxes, [tensors[f"{name}.{i}"].to(device) for i in range(len(boxes))])
 
 
 def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:
@@ -98,10 +109,9 @@ def inpaint(
 
     Goes on from the newest checkpoint in ``folder``; ``on_step`` decides when to write one.
     """
-    schedule = make(recipe.schedule)
-    grid = schedule.grid(recipe.sampling_steps).tolist()
+    grid = make(recipe.schedule).grid(recipe.sampling_steps).tolist()
     calls = calls_by_interval(torch.tensor(grid), recipe.intervals)
-    state = _begin(shot, plan, recipe, schedule, compute, seed)
+    state = _begin(shot, plan, recipe, compute, seed)
     kept = checkpoint.newest(folder)
     if kept is not None:
         state.restore(*kept)
@@ -118,8 +128,8 @@ def inpaint(
             else:
                 call = sum(calls[: stage.interval]) + state.step
                 places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
-                state.x = sample_step(
-                    state.network, state.x, shot, plan, schedule, places, call,
+                state.x, state.clean = sample_step(
+                    state.network, state.x, state.clean, shot, plan, recipe, places, call,
                     seed=seed, compute=compute,
                 )  # fmt: skip
             state.step += 1
@@ -128,11 +138,9 @@ def inpaint(
     return state.x
 
 
-def _begin(
-    shot: Shot, plan: Plan, recipe: Recipe, schedule: Schedule, compute: Compute, seed: int
-) -> State:
+def _begin(shot: Shot, plan: Plan, recipe: Recipe, compute: Compute, seed: int) -> State:
     """The state before the first step; the network's first weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "weights"))
-        network = build(recipe, channels=len(shot.low), device=compute.device)
-    return State(network, optimiser(network, recipe), start(shot, plan, schedule, seed=seed))
+        network = build(recipe, shot, compute.device)
+    return State(network, optimiser(network, recipe), start(shot, plan, recipe, seed=seed))

@@ -1,8 +1,9 @@
 """The two networks: the published one, and our light one. Both turn a noisy clip into a clean one.
 
-Inputs are alike. ``noisy``: (B, C, T, H, W), scaled to unit variance. ``known``: (B, C, T, H, W),
-the clip with the hole set to 0. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown. ``level``:
-(B,), the noise level as the schedule names it. The answer is the clean clip, (B, C, T, H, W).
+Inputs are alike. ``x``: (B, C, T, H, W), clean + sigma n. ``known``: (B, C, T, H, W), the clip
+with the hole set to 0. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown. ``sigma``: (B, 1,
+1, 1, 1). ``level``: (B,), the noise level as the schedule names it. The answer is the clean clip,
+(B, C, T, H, W).
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.volume import Shot
+from infusion_ofx.engine.wiener import Texture, wiener
 
 __all__ = ["LightNetwork", "PaperNetwork", "build", "weight_count"]
 
 
-def build(recipe: Recipe, *, channels: int, device: torch.device | str = "cpu") -> nn.Module:
-    """The network that a recipe names, in the memory layout that convolutions are fastest in.
-
-    channels: the clip's C.
-    """
-    kind = PaperNetwork if recipe.network == "paper" else LightNetwork
-    network: nn.Module = kind(channels, recipe.width, recipe.levels)
+def build(recipe: Recipe, shot: Shot, device: torch.device | str = "cpu") -> nn.Module:
+    """The network that a recipe names, for one shot, in the memory layout that convolutions
+    like."""
+    channels = len(shot.low)
+    network: nn.Module
+    if recipe.network == "paper":
+        network = PaperNetwork(channels, recipe.width, recipe.levels)
+    else:
+        network = LightNetwork(Texture.measure(shot), recipe.width, recipe.levels)
     for weight in network.parameters():
         if weight.ndim == 5:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -52,8 +58,11 @@ class PaperNetwork(nn.Module):
         self.up = nn.ModuleList(_plain_pair(2 * width, width) for _ in range(levels))
         self.last = nn.Conv3d(width, channels, 3, padding=1)
 
-    def forward(self, noisy: Tensor, known: Tensor, hole: Tensor, level: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+    ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the pooling needs."""
+        noisy = _scaled(x, sigma)
         planes = _sinusoids(level, 16, base=10_000.0)[:, :, None, None, None]
         planes = planes.expand(-1, -1, *noisy.shape[2:])
         x, undo = _pad(torch.cat([known, noisy, hole, planes], 1), self.multiple)
@@ -70,8 +79,10 @@ class PaperNetwork(nn.Module):
 
 
 class LightNetwork(nn.Module):
-    """Our network: most of the work at half resolution, normalised residual blocks.
+    """Our network: a linear guess, and a U-Net that mends it, most of it at half resolution.
 
+    The guess is the smooth fill with what a Wiener filter finds in the noisy clip (wiener.py). The
+    U-Net starts as nothing, so that training starts from a good denoiser and not from noise.
     Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
     first convolution and pixels again after the last; between them a U-Net with strided
     convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
@@ -79,8 +90,14 @@ class LightNetwork(nn.Module):
     width 48 and 2 levels.
     """
 
-    def __init__(self, channels: int = 3, width: int = 48, levels: int = 2) -> None:
+    power: Tensor
+    ends: Tensor
+
+    def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
         super().__init__()
+        self.register_buffer("power", texture.power)
+        self.register_buffer("ends", texture.ends)
+        channels = texture.power.shape[1]
         self.multiple = 2 ** (levels + 1)
         self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
@@ -91,13 +108,17 @@ class LightNetwork(nn.Module):
         self.bottom = ResidualBlock(width)
         self.join = nn.ModuleList(nn.Conv3d(2 * width, width, 1) for _ in range(levels))
         self.up = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
-        self.last = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv3d(width, 4 * channels, 3, padding=1)
-        )
+        last = nn.Conv3d(width, 4 * channels, 3, padding=1)
+        _silence(last)
+        self.last = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
 
-    def forward(self, noisy: Tensor, known: Tensor, hole: Tensor, level: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+    ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the strides need."""
-        x, undo = _pad(torch.cat([noisy, known, hole], 1), self.multiple)
+        texture = Texture(self.power, self.ends)
+        guess = wiener(x, push_pull(known, hole), hole, sigma, texture)
+        x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         style = self.embed(_sinusoids(level, 64, base=1000.0))
         x = self.first(_fold(x))
         skips = []
@@ -108,7 +129,7 @@ class LightNetwork(nn.Module):
         x = self.bottom(x, style)
         for join, block in zip(self.join, self.up, strict=True):
             x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
-        return undo(_unfold(self.last(x)))
+        return guess + undo(_unfold(self.last(x))).float()
 
 
 class ResidualBlock(nn.Module):
@@ -121,7 +142,7 @@ class ResidualBlock(nn.Module):
         self.style = nn.Linear(64, 2 * width)
         self.norm2 = nn.GroupNorm(8, width)
         self.conv2 = nn.Conv3d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
+        _silence(self.conv2)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """x: (B, width, T, H, W). style: (B, 64), the embedded noise level."""
@@ -130,6 +151,17 @@ class ResidualBlock(nn.Module):
         y = self.norm2(y) * (1 + scale) + shift
         change: Tensor = self.conv2(functional.silu(y))
         return x + change
+
+
+def _silence(layer: nn.Module) -> None:
+    """Makes a layer answer 0 until it is trained."""
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
+
+
+def _scaled(x: Tensor, sigma: Tensor) -> Tensor:
+    """To unit variance whatever the noise: the variance-preserving chain's own scale."""
+    return x / (1 + sigma.square()).sqrt()
 
 
 def _plain_pair(inputs: int, width: int) -> nn.Sequential:

@@ -19,7 +19,7 @@ def denoise(
     Returns float32, (B, C, T, H, W).
     """
     sigma = schedule.sigma(u)[:, None, None, None, None]
-    clean: Tensor = network(x / (1 + sigma.square()).sqrt(), known, hole, schedule.level(u))
+    clean: Tensor = network(x, known, hole, sigma, schedule.level(u))
     return clean.float()
 
 

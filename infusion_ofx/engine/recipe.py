@@ -37,6 +37,9 @@ class Recipe:
     """Largest height and width of a training block, in pixels."""
     known_weight: float = 0.1
     """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
+    extrapolate: bool = True
+    """Whether a sampling step looks at the estimate before it too (sample.py), which few calls
+    need."""
     decorrelate: bool = True
     """Whether the network sees the principal components of the shot's colours, or RGB."""
     frames: int = 12
@@ -57,19 +60,19 @@ _LIGHT = Recipe(
     levels=2,
     schedule="log-uniform",
     intervals=1,
-    steps=400,
+    steps=1500,
     sampling_steps=41,
 )
 
 RECIPES = {
-    "draft": _LIGHT,
-    "standard": replace(_LIGHT, steps=1500),
-    "final": replace(_LIGHT, shared_steps=1000, intervals=8, steps=400, sampling_steps=81),
+    "draft": replace(_LIGHT, width=32, crop=48, steps=800, sampling_steps=31),
+    "standard": _LIGHT,
+    "final": replace(_LIGHT, shared_steps=1500, intervals=8, steps=400, sampling_steps=81),
     "paper": Recipe(
         network="paper", width=32, levels=3, schedule="linear-beta",
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
-        crop=432, known_weight=1.0, decorrelate=False, context=32, reach=432,
+        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False, context=32, reach=432,
     ),
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
@@ -85,12 +88,17 @@ def choose(
 ) -> Recipe:
     """The recipe of that name with the artist's own numbers in place of its own; None keeps those.
 
-    One interval means that all noise levels are trained together, so nothing is trained before it:
-    the shared steps are left out.
+    Steps before the first interval follow ``steps`` in proportion. One interval means that all
+    noise levels are trained together, so nothing is trained before it: the shared steps are left
+    out.
     """
     recipe = RECIPES[name]
+    shared = recipe.shared_steps
+    if steps is not None:
+        shared = round(shared * steps / recipe.steps)
     recipe = replace(
         recipe,
+        shared_steps=shared,
         intervals=recipe.intervals if intervals is None else intervals,
         steps=recipe.steps if steps is None else steps,
         sampling_steps=recipe.sampling_steps if sampling_steps is None else sampling_steps,

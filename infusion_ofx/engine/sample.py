@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
-from infusion_ofx.engine.schedule import Schedule, ancestral
+from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.schedule import Schedule, ancestral, make
+from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
@@ -16,12 +20,21 @@ from infusion_ofx.sequence.frame import Box
 __all__ = ["sample_step", "start"]
 
 
-def start(shot: Shot, plan: Plan, schedule: Schedule, *, seed: int) -> Volume:
-    """Noise alone, over all that the sampling windows cover: unit variance in the network's
-    scale."""
-    sigma = schedule.sigma(torch.ones(1, dtype=torch.float64)).item()
+@torch.no_grad()
+def start(shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> Volume:
+    """The noisiest clip, over all that the sampling windows cover.
+
+    Noise alone, as published, where the chain starts so high that nothing shows through it; else
+    noise over the smooth fill, which is what a clip looks like from there.
+    """
+    sigma = _sigma(make(recipe.schedule), 1.0)
+    if recipe.network == "paper":
+        return Volume.make(
+            plan.sampled, lambda i, box: _noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5
+        )
+    smooth, _ = _joined(shot, plan, lambda known, hole, window: push_pull(known, hole))
     return Volume.make(
-        plan.sampled, lambda i, box: _noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5
+        plan.sampled, lambda i, box: smooth.data[i] + _noise(shot, i, box, seed, 0) * sigma
     )
 
 
@@ -29,57 +42,82 @@ def start(shot: Shot, plan: Plan, schedule: Schedule, *, seed: int) -> Volume:
 def sample_step(
     network: nn.Module,
     x: Volume,
+    before: Volume | None,
     shot: Shot,
     plan: Plan,
-    schedule: Schedule,
+    recipe: Recipe,
     places: tuple[float, float | None],
     call: int,
     *,
     seed: int,
     compute: Compute,
-) -> Volume:
-    """Takes the clip from one noise level to the next. Returns the new x; the old one is not
-    changed.
+) -> tuple[Volume, Volume]:
+    """Takes the clip from one noise level to the next. Returns the new x and its clean estimate.
 
-    places: where in the schedule x is, and where it goes; None is the clean clip. call: the number
-    of this step in the whole chain. At every step the overlapping windows' estimates are joined
-    into one, held to the range of the known pixels, and known pixels are put back (Algorithm 1 of
-    arXiv 2311.01090).
+    before: the estimate of the step before this one; None at the first. places: where in the
+    schedule x is, and where it goes; None is the clean clip. call: the number of this step in the
+    whole chain. At every step the overlapping windows' estimates are joined into one, held to the
+    range of the known pixels, and known pixels are put back (Algorithm 1 of arXiv 2311.01090).
+
+    A chain of few calls loses contrast, since each step takes its estimate for the whole stretch;
+    with ``recipe.extrapolate`` it goes on half a step the way the estimate was going, which is the
+    stochastic DPM-Solver++(2M) of Lu et al. (arXiv 2211.01095) for even steps in log sigma.
     """
-    now = schedule.sigma(_place(places[0])).item()
-    then = 0.0 if places[1] is None else schedule.sigma(_place(places[1])).item()
+    schedule = make(recipe.schedule)
+    now = _sigma(schedule, places[0])
+    then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)
-    total = Volume.make(x.boxes, lambda i, box: torch.zeros_like(x.data[i]))
-    weight = Volume.make(x.boxes, lambda i, box: torch.zeros_like(x.data[i][:1]))
-    for window in plan.windows:
+
+    def estimate(known: Tensor, hole: Tensor, window: Window) -> Tensor:
+        u = torch.tensor([places[0]], device=hole.device)
+        seen = x.cut(window.start, window.stop, window.box)[None]
         with compute.autocast():
-            estimate = _window_estimate(network, schedule, x, shot, window, places[0])
-        share = taper(window, x.data[window.start].device)
-        for i in range(window.start, window.stop):
-            total.view(i, window.box).add_(estimate[:, i - window.start] * share[i - window.start])
-            weight.view(i, window.box).add_(share[i - window.start])
+            return denoise(network, schedule, seen, known, hole, u)
+
+    found, weight = _joined(shot, plan, estimate)
+    clean = Volume.make(x.boxes, lambda i, box: _held(shot, i, box, found, weight))
 
     def step(i: int, box: Box) -> Tensor:
-        low, high = shot.low[:, None, None], shot.high[:, None, None]
-        free = shot.hole.view(i, box) * (weight.data[i] > 0)
-        estimate = torch.clamp(total.data[i] / weight.data[i].clamp_min(1e-12), low, high)
-        clean = torch.where(free > 0, estimate, shot.clean.view(i, box))
-        if not spread:
-            return keep * x.data[i] + (1 - keep) * clean
-        return keep * x.data[i] + (1 - keep) * clean + spread * _noise(shot, i, box, seed, call + 1)
+        ahead = clean.data[i]
+        if recipe.extrapolate and before is not None and places[1] is not None:
+            ahead = _clamped(shot, ahead + (ahead - before.data[i]) / 2)
+        moved = keep * x.data[i] + (1 - keep) * ahead
+        return moved + spread * _noise(shot, i, box, seed, call + 1) if spread else moved
 
-    return Volume.make(x.boxes, step)
+    return Volume.make(x.boxes, step), clean
 
 
-def _window_estimate(
-    network: nn.Module, schedule: Schedule, x: Volume, shot: Shot, window: Window, place: float
-) -> Tensor:
-    """The network's clean clip for one window: (C, T, height, width)."""
-    span = (window.start, window.stop, window.box)
-    hole = shot.hole.cut(*span)
-    known = shot.clean.cut(*span) * (1 - hole)
-    u = _place(place).float().to(hole.device)
-    return denoise(network, schedule, x.cut(*span)[None], known[None], hole[None], u)[0]
+def _joined(
+    shot: Shot, plan: Plan, look: Callable[[Tensor, Tensor, Window], Tensor]
+) -> tuple[Volume, Volume]:
+    """What ``look`` sees in each window, as one volume, and how much was seen at each pixel."""
+    channels, device = len(shot.low), shot.low.device
+    total = Volume.make(plan.sampled, lambda i, box: _zeros(channels, box, device))
+    weight = Volume.make(plan.sampled, lambda i, box: _zeros(1, box, device))
+    for window in plan.windows:
+        span = (window.start, window.stop, window.box)
+        hole = shot.hole.cut(*span)[None]
+        known = shot.clean.cut(*span)[None] * (1 - hole)
+        seen, share = look(known, hole, window)[0], taper(window, device)
+        for i in range(window.start, window.stop):
+            part = share[i - window.start]
+            total.view(i, window.box).add_(seen[:, i - window.start] * part)
+            weight.view(i, window.box).add_(part)
+    for sums, shares in zip(total.data, weight.data, strict=True):
+        sums.div_(shares.clamp_min(1e-12))
+    return total, weight
+
+
+def _held(shot: Shot, i: int, box: Box, found: Volume, weight: Volume) -> Tensor:
+    """The estimate of one frame where the hole is, held to the known range; the truth elsewhere."""
+    if box.empty:
+        return found.data[i]
+    free = shot.hole.view(i, box) * (weight.data[i] > 0)
+    return torch.where(free > 0, _clamped(shot, found.data[i]), shot.clean.view(i, box))
+
+
+def _clamped(shot: Shot, estimate: Tensor) -> Tensor:
+    return torch.clamp(estimate, shot.low[:, None, None], shot.high[:, None, None])
 
 
 def taper(window: Window, device: torch.device | str = "cpu") -> Tensor:
@@ -100,5 +138,9 @@ def _noise(shot: Shot, i: int, box: Box, seed: int, call: int) -> Tensor:
     return normal(address, shot.numbers[i], box, len(shot.low), shot.low.device)
 
 
-def _place(u: float) -> Tensor:
-    return torch.tensor([u], dtype=torch.float64)
+def _sigma(schedule: Schedule, place: float) -> float:
+    return schedule.sigma(torch.tensor([place], dtype=torch.float64)).item()
+
+
+def _zeros(channels: int, box: Box, device: torch.device) -> Tensor:
+    return torch.zeros(channels, box.height, box.width, device=device)

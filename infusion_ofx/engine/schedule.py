@@ -19,17 +19,21 @@ __all__ = ["LinearBeta", "LogUniform", "Schedule", "ancestral", "calls_by_interv
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Noise levels drawn evenly in the logarithm of sigma."""
+    """Noise levels drawn evenly in the logarithm of sigma.
 
-    low: float = 0.02
-    high: float = 20.0
+    From a noise that hides all but the smooth fill, where sampling starts, to one of about grain's
+    size, below which a network of little training leaves speckles.
+    """
+
+    low: float = 0.06
+    high: float = 3.0
 
     def sigma(self, u: Tensor) -> Tensor:
         """Noise-to-signal ratio at u in [0, 1]."""
         return self.low * (self.high / self.low) ** u
 
     def level(self, u: Tensor) -> Tensor:
-        """What the network is told: ln(sigma) / 4, within [-1, 0.75]."""
+        """What the network is told: ln(sigma) / 4, within [-0.71, 0.28]."""
         return self.sigma(u).log() / 4
 
     def grid(self, calls: int) -> Tensor:

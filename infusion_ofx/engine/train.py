@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ def train_step(
     noise = torch.randn(clean.shape, generator=generator, device=device)
     schedule = make(recipe.schedule)
     noisy = clean + schedule.sigma(u)[:, None, None, None, None] * noise
-    with compute.autocast():
+    with compute.autocast(frames):
         estimate = denoise(network, schedule, noisy, clean * (1 - unseen), unseen, u)
     loss = known_loss(estimate, clean, hole, 1 - unseen, recipe.known_weight)
     optimizer.zero_grad()
@@ -92,11 +93,21 @@ def _block(draw: random.Random, shot: Shot, recipe: Recipe) -> Window:
     """A random block of the shot, as long as a window and as large as a crop where there is
     room."""
     frames = min(recipe.frames, len(shot.numbers))
-    start = draw.randint(0, len(shot.numbers) - frames)
-    room = shot.clean.boxes[start]
-    for box in shot.clean.boxes[start + 1 : start + frames]:
-        room = room.intersect(box)
+    start, room = draw.choice(_rooms(tuple(shot.clean.boxes), frames, recipe.crop))
     height, width = (min(recipe.crop, side) for side in (room.height, room.width))
     top = draw.randint(room.top, room.bottom - height)
     left = draw.randint(room.left, room.right - width)
     return Window(start, start + frames, Box(top, left, top + height, left + width))
+
+
+@lru_cache(maxsize=4)
+def _rooms(boxes: tuple[Box, ...], frames: int, crop: int) -> list[tuple[int, Box]]:
+    """Where a block may start, and the pixels that all of its frames have.
+
+    Where the hole leaves on one side and comes back on the other there are few, or none: starts
+    with less than half of the best room for a crop are left out.
+    """
+    starts = range(len(boxes) - frames + 1)
+    rooms = [(start, reduce(Box.intersect, boxes[start : start + frames])) for start in starts]
+    sizes = [min(crop, room.height) * min(crop, room.width) for _, room in rooms]
+    return [room for room, size in zip(rooms, sizes, strict=True) if 2 * size >= max(sizes)]

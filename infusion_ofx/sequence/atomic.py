@@ -9,13 +9,13 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infusion_ofx.errors import InfusionError, JobError, TryAgainError
 from infusion_ofx.sequence.pattern import list_folder
 
-__all__ = ["sweep", "whole_file"]
+__all__ = ["storage_error", "sweep", "whole_file"]
 
 _TEMPORARY = re.compile(r"\..+\.[^.]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
@@ -58,14 +58,16 @@ def whole_file(target: Path) -> Iterator[Path]:
     except BaseException as error:
         _remove(path)
         if isinstance(error, OSError):
-            raise _storage_error(target, error) from error
+            raise storage_error(target, error) from error
         if isinstance(error, TryAgainError):
             message = str(error.args[0]).replace(path.name, target.name)
             raise TryAgainError(message, error.hint) from error
         raise
 
 
-def _storage_error(target: Path, error: OSError) -> InfusionError:
+def storage_error(target: Path, error: OSError) -> InfusionError:
+    """What a failed write means: a storage that may recover, or a target that may not be
+    written."""
     reason = error.strerror or str(error)
     message = f"cannot write {str(target)!r}: {reason}"
     if error.errno in _PASSING:
@@ -101,6 +103,7 @@ def sweep(folder: Path) -> None:
     if not folder.is_dir():
         return
     oldest = time.time() - _STALE_SECONDS
-    for name in list_folder(str(folder)):
-        if _TEMPORARY.fullmatch(name) and (folder / name).lstat().st_mtime < oldest:
-            _remove(folder / name)
+    for name in filter(_TEMPORARY.fullmatch, list_folder(str(folder))):
+        with suppress(FileNotFoundError):  # whoever writes it has just finished
+            if (folder / name).lstat().st_mtime < oldest:
+                _remove(folder / name)

@@ -24,7 +24,15 @@ from infusion_ofx.sequence.frame import Box, Header, check_file
 from infusion_ofx.sequence.pattern import Pattern, format_frames, list_folder, nearest_name
 from infusion_ofx.sequence.queues import WriteBehind, read_ahead
 
-__all__ = ["Sequence", "WriteBehind", "read_ahead", "read_header", "sweep", "write_frame"]
+__all__ = [
+    "Sequence",
+    "WriteBehind",
+    "check_extension",
+    "read_ahead",
+    "read_header",
+    "sweep",
+    "write_frame",
+]
 
 Array = npt.NDArray[Any]
 
@@ -225,6 +233,21 @@ def _group_name(key: tuple[str, str], names: list[str]) -> str:
     return f"{key[0]}{'#' * width}{key[1]}" if len(names) > 1 else names[0]
 
 
+def check_extension(source: Path, target: Path) -> str:
+    """The format of ``source``, which ``target`` must have too: formats are not converted.
+
+    Raises:
+        SequenceError: when the target's extension is another format's.
+    """
+    format = _format(source)
+    if _EXTENSIONS.get(target.suffix.lower()) != format:
+        raise SequenceError(
+            f"{str(target)!r} is to be written from {str(source)!r}",
+            f"give it the extension {source.suffix!r}; formats are not converted",
+        )
+    return format
+
+
 def write_frame(
     source: Path,
     target: Path,
@@ -246,12 +269,7 @@ def write_frame(
         JobError: when ``target`` is the source and not ``in_place``, or may not be written.
         TryAgainError: when the storage fails.
     """
-    format = _format(source)
-    if _EXTENSIONS.get(target.suffix.lower()) != format:
-        raise SequenceError(
-            f"{str(target)!r} is to be written from {str(source)!r}",
-            f"give it the extension {source.suffix!r}; formats are not converted",
-        )
+    format = check_extension(source, target)
     if not in_place and _is_same_file(source, target):
         raise JobError(
             f"{str(target)!r} is the plate itself", "write elsewhere, or allow it with --in-place"

@@ -1,0 +1,95 @@
+"""Laws of the estimate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infusion_ofx.engine.recipe import RECIPES, Recipe, choose
+from infusion_ofx.estimate import block_voxels, largest_tile, memory, window_voxels, work
+from infusion_ofx.plan import Plan, make
+from infusion_ofx.sequence.frame import Box
+
+PLATE = Box(0, 0, 1080, 1920)
+NAMES = st.sampled_from(sorted(RECIPES))
+
+
+def _plan(recipe: Recipe, hole: Box, frames: int = 20, plate: Box = PLATE) -> Plan:
+    return make(
+        [hole] * frames,
+        plate,
+        frames=recipe.frames,
+        overlap=recipe.overlap,
+        context=recipe.context,
+        reach=recipe.reach,
+        tile=recipe.tile,
+        voxels=10**9,
+    )
+
+
+@given(NAMES, st.integers(1, 300), st.integers(1, 40))
+def test_the_work_is_every_stage_with_what_its_steps_pass_through_the_network(
+    name: str, side: int, frames: int
+) -> None:
+    recipe = RECIPES[name]
+    plan = _plan(recipe, Box(400, 400, 400 + side, 400 + side), frames)
+    found = work(recipe, plan)
+    trained = sum(stage.steps for stage, _ in found if stage.kind == "train")
+    sampled = sum(stage.steps for stage, _ in found if stage.kind == "sample")
+    assert trained == recipe.shared_steps + recipe.intervals * recipe.steps
+    assert sampled == recipe.sampling_steps
+    for stage, cost in found:
+        block, windows = 3 * block_voxels(recipe, plan), window_voxels(plan)
+        assert cost == (block if stage.kind == "train" else windows) > 0
+
+
+def test_a_block_is_no_larger_than_the_shot() -> None:
+    recipe = RECIPES["draft"]
+    tiny = _plan(recipe, Box(0, 0, 5, 7), frames=2, plate=Box(0, 0, 5, 7))
+    assert block_voxels(recipe, tiny) == window_voxels(tiny) == 2 * 5 * 7
+    roomy = _plan(recipe, Box(400, 400, 500, 500), frames=30)
+    assert block_voxels(recipe, roomy) == recipe.frames * recipe.crop**2
+
+
+@given(NAMES, st.integers(1, 200), st.integers(1, 30))
+def test_work_and_memory_go_with_the_hole_and_not_with_the_plate(
+    name: str, side: int, frames: int
+) -> None:
+    recipe = replace(RECIPES[name], reach=64)
+    hole = Box(400, 400, 400 + side, 400 + side)
+    small = _plan(recipe, hole, frames)
+    large = _plan(recipe, hole, frames, Box(0, 0, 4320, 7680))
+    assert memory(recipe, small) == memory(recipe, large)
+    assert work(recipe, small) == work(recipe, large)
+
+
+@given(NAMES, st.integers(1, 300), st.integers(1, 300), st.integers(1, 30))
+def test_a_larger_hole_never_takes_less_memory(name: str, one: int, two: int, frames: int) -> None:
+    recipe, sides = RECIPES[name], sorted((one, two))
+    needs = [memory(recipe, _plan(recipe, Box(300, 300, 300 + s, 300 + s), frames)) for s in sides]
+    assert needs[0] <= needs[1]
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_estimate_of_an_ordinary_job_is_an_ordinary_number(name: str) -> None:
+    recipe = choose(name)
+    plan = _plan(recipe, Box(400, 400, 600, 700), frames=50)
+    assert 2**29 < memory(recipe, plan) < 64 * 2**30
+
+
+@given(NAMES, st.floats(0.1, 4096))
+def test_a_tile_keeps_to_the_recipe_and_leaves_room_inside_its_context(
+    name: str, gibibytes: float
+) -> None:
+    recipe = RECIPES[name]
+    tile = largest_tile(recipe, int(gibibytes * 2**30))
+    assert 2 * recipe.context < tile <= max(recipe.tile, 2 * recipe.context + 32)
+    assert tile <= largest_tile(recipe, int(gibibytes * 2**31))
+
+
+def test_more_memory_than_needed_gives_the_recipes_own_tile() -> None:
+    for recipe in RECIPES.values():
+        assert largest_tile(recipe, 2**44) == recipe.tile

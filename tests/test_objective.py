@@ -1,0 +1,123 @@
+"""Laws of the objective."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import PaperNetwork, build
+from infusion_ofx.engine.objective import denoise, known_loss
+from infusion_ofx.engine.recipe import RECIPES
+from infusion_ofx.engine.schedule import LinearBeta, LogUniform, make
+from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.sequence.frame import Box
+
+SHAPE = (1, 3, 2, 6, 6)
+
+
+def _random(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _mask(seed: int) -> Tensor:
+    return (_random(seed, 1, 1, *SHAPE[2:]) > 0).float()
+
+
+class Spy(nn.Module):
+    """Keeps what it is shown and answers with zeros."""
+
+    def forward(
+        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+    ) -> Tensor:
+        """The networks' way to be called."""
+        self.x, self.known, self.hole, self.sigma, self.level = x, known, hole, sigma, level
+        return torch.zeros_like(x)
+
+
+@given(st.floats(0.01, 1), st.integers(0, 100))
+def test_the_loss_sees_every_known_value_and_none_in_the_hole(weight: float, seed: int) -> None:
+    hole, shown = _mask(seed), _mask(seed + 1)
+    clean = _random(seed + 2, *SHAPE)
+    estimate = (clean + 1).requires_grad_()
+    torch.autograd.backward(known_loss(estimate, clean, hole, shown * (1 - hole), weight))
+    assert estimate.grad is not None
+    blind = hole.expand(SHAPE) > 0
+    assert (estimate.grad[blind] == 0).all()
+    assert (estimate.grad[~blind] > 0).all()
+
+
+def test_with_weight_one_the_loss_is_the_published_one() -> None:
+    hole, clean, estimate = _mask(0), _random(1, *SHAPE), _random(2, *SHAPE)
+    published = (((1 - hole) * (clean - estimate)) ** 2).sum() / clean.numel()
+    loss = known_loss(estimate, clean, hole, _mask(3), 1.0)
+    assert loss.item() == pytest.approx(published.item(), rel=1e-6)
+
+
+def test_pixels_that_were_shown_weigh_as_the_recipe_says() -> None:
+    nothing, clean = torch.zeros(1, 1, *SHAPE[2:]), torch.zeros(SHAPE)
+    error = torch.full(SHAPE, 2.0)
+    assert known_loss(error, clean, nothing, nothing, 0.1).item() == pytest.approx(4)
+    assert known_loss(error, clean, nothing, nothing + 1, 0.1).item() == pytest.approx(0.4)
+
+
+def test_the_truth_has_no_loss() -> None:
+    clean = _random(0, *SHAPE)
+    assert known_loss(clean, clean, _mask(1), _mask(2), 0.3).item() == 0
+
+
+@pytest.mark.parametrize("t", [0, 1, 500, 999])
+def test_the_published_network_is_shown_the_published_noisy_clip(t: int) -> None:
+    clean, noise = _random(0, *SHAPE), _random(1, *SHAPE)
+    alpha_bar = 1.0
+    for i in range(t + 1):
+        alpha_bar *= 1 - (1e-4 + (0.02 - 1e-4) * i / 999)
+    published = alpha_bar**0.5 * clean + (1 - alpha_bar) ** 0.5 * noise
+    u = torch.tensor([(t + 0.5) / 1000])
+    x = clean + LinearBeta().sigma(u) * noise
+    network, seen = PaperNetwork(3, width=1, levels=1), []
+    network.first.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        denoise(network, LinearBeta(), x, clean + 5, torch.ones(1, 1, *SHAPE[2:]), u)
+    assert torch.equal(seen[0][:, :3], clean + 5)
+    assert torch.allclose(seen[0][:, 3:6], published, atol=1e-5)
+    assert (seen[0][:, 6] == 1).all()
+    rates = [t / 10_000 ** (i / 7) for i in range(8)]
+    sinusoids = torch.tensor([*map(math.sin, rates), *map(math.cos, rates)])
+    assert torch.allclose(seen[0][0, 7:, 0, 0, 0], sinusoids, atol=1e-3)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=3))
+def test_a_network_is_told_the_noise_of_each_clip_of_the_batch(places: list[float]) -> None:
+    u = torch.tensor(places)
+    x = _random(0, len(places), *SHAPE[1:])
+    hole = _mask(1).expand(len(places), -1, -1, -1, -1)
+    for schedule in (LinearBeta(), LogUniform()):
+        spy = Spy()
+        denoise(spy, schedule, x, x + 1, hole, u)
+        assert spy.x is x and torch.equal(spy.known, x + 1) and spy.hole is hole
+        assert torch.equal(spy.sigma.flatten(), schedule.sigma(u))
+        assert spy.sigma.shape == (len(places), 1, 1, 1, 1)
+        assert torch.equal(spy.level, schedule.level(u))
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_estimate_is_float32_even_from_bfloat16(name: str, device: str) -> None:
+    recipe = RECIPES[name]
+    box = Box(0, 0, 6, 6)
+    clean, blank = Volume([box], [_random(3, 3, 6, 6)]), Volume([box], [torch.zeros(1, 6, 6)])
+    shot = Shot((1,), clean, blank, -3 * torch.ones(3), 3 * torch.ones(3))
+    network = build(recipe, shot.to(torch.device(device)), device)
+    x, hole = _random(0, *SHAPE).to(device), _mask(1).to(device)
+    with Compute(torch.device(device), "bfloat16").autocast():
+        estimate = denoise(
+            network, make(recipe.schedule), x, x * (1 - hole), hole, torch.tensor([0.5]).to(device)
+        )
+    assert estimate.dtype == torch.float32
+    assert estimate.shape == x.shape
+    assert estimate.isfinite().all()

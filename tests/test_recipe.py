@@ -1,0 +1,63 @@
+"""Laws of the recipes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infusion_ofx import job
+from infusion_ofx.engine.recipe import RECIPES, Stage, choose, stages
+from infusion_ofx.engine.schedule import calls_by_interval, make
+
+NAMES = st.sampled_from(sorted(RECIPES))
+NUMBERS = st.none() | st.integers(1, 200)
+
+
+def test_a_job_can_name_every_recipe_and_no_other() -> None:
+    assert set(job.RECIPES) == set(RECIPES)
+
+
+def test_the_paper_recipe_has_the_published_values() -> None:
+    paper = RECIPES["paper"]
+    assert (paper.network, paper.width, paper.levels) == ("paper", 32, 3)
+    assert (paper.schedule, paper.intervals, paper.sampling_steps) == ("linear-beta", 20, 1000)
+    assert (paper.learning_rate, paper.betas) == (1e-4, (0.9, 0.999))
+    assert (paper.steps, paper.shared_steps, paper.frames) == (10_000, 0, 12)
+    assert (paper.decay, paper.clip_norm) == (False, None)
+    assert (paper.known_weight, paper.decorrelate, paper.extrapolate) == (1.0, False, False)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_without_wishes_is_itself(name: str) -> None:
+    assert choose(name) == RECIPES[name]
+
+
+@given(NAMES, NUMBERS, NUMBERS, NUMBERS)
+def test_an_artists_numbers_take_the_place_of_the_recipes(
+    name: str, intervals: int | None, steps: int | None, sampling_steps: int | None
+) -> None:
+    chosen = choose(name, intervals=intervals, steps=steps, sampling_steps=sampling_steps)
+    own = RECIPES[name]
+    assert chosen.intervals == (intervals or own.intervals)
+    assert chosen.steps == (steps or own.steps)
+    assert chosen.sampling_steps == (sampling_steps or own.sampling_steps)
+    assert (chosen.network, chosen.schedule) == (own.network, own.schedule)
+    shared = round(own.shared_steps * chosen.steps / own.steps)
+    assert chosen.shared_steps == (shared if chosen.intervals > 1 else 0)
+
+
+@given(NAMES, NUMBERS, NUMBERS, NUMBERS)
+def test_each_interval_is_trained_then_sampled_through_from_noise_to_clean(
+    name: str, intervals: int | None, steps: int | None, sampling_steps: int | None
+) -> None:
+    recipe = choose(name, intervals=intervals, steps=steps, sampling_steps=sampling_steps)
+    grid = make(recipe.schedule).grid(recipe.sampling_steps)
+    work = stages(recipe, calls_by_interval(grid, recipe.intervals))
+    if recipe.shared_steps:
+        assert work.pop(0) == Stage("train", None, recipe.shared_steps)
+    assert [stage.kind for stage in work] == ["train", "sample"] * recipe.intervals
+    assert [stage.interval for stage in work[::2]] == list(range(recipe.intervals))
+    assert [stage.interval for stage in work[1::2]] == list(range(recipe.intervals))
+    assert {stage.steps for stage in work[::2]} == {recipe.steps}
+    assert sum(stage.steps for stage in work[1::2]) == len(grid)

@@ -1,0 +1,302 @@
+"""Laws of sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.noise import key, normal
+from infusion_ofx.engine.recipe import RECIPES, Recipe
+from infusion_ofx.engine.sample import sample_step, start, taper
+from infusion_ofx.engine.schedule import LinearBeta, LogUniform, ancestral, make
+from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.plan import Plan, Window
+from infusion_ofx.plan import make as make_plan
+from infusion_ofx.sequence.frame import Box
+
+CPU = Compute(torch.device("cpu"), "float32")
+PLATE = Box(0, 0, 40, 40)
+OURS, PAPER = RECIPES["standard"], RECIPES["paper"]
+PLAIN = replace(OURS, extrapolate=False)
+
+
+def _layout(holes: Sequence[Box], **changes: Any) -> Plan:
+    settings = {"frames": 4, "overlap": 2, "context": 3, "reach": 0, "tile": 384, "voxels": 10**6}
+    return make_plan(holes, PLATE, **{**settings, **changes})
+
+
+def _shot(plan: Plan, holes: Sequence[Box], limit: float = 1e6) -> Shot:
+    """Waves with rectangular holes; the fill may be anything within +-limit."""
+
+    def waves(i: int, box: Box) -> Tensor:
+        y = torch.arange(box.top, box.bottom)[:, None]
+        x = torch.arange(box.left, box.right)
+        return torch.stack([torch.sin(0.3 * y + 0.2 * x * c + i) for c in (1.0, 2.0, 3.0)])
+
+    def hole(i: int, box: Box) -> Tensor:
+        mask = torch.zeros(1, box.height, box.width)
+        rows, columns = box.slices(holes[i].intersect(box))
+        mask[:, rows, columns] = 1
+        return mask
+
+    unknown = Volume.make(plan.region, hole)
+    clean = Volume.make(plan.region, lambda i, box: waves(i, box) * (1 - unknown.data[i]))
+    low, high = torch.full((3,), -limit), torch.full((3,), limit)
+    return Shot(tuple(range(1001, 1001 + len(holes))), clean, unknown, low, high)
+
+
+class Answer(nn.Module):
+    """A network that answers with a function of the noisy clip and its noise."""
+
+    def __init__(self, answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(
+        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+    ) -> Tensor:
+        """The networks' way to be called."""
+        return self.answer(x, sigma)
+
+
+def constant(value: float) -> Answer:
+    return Answer(lambda x, sigma: torch.full_like(x, value))
+
+
+def _step(
+    network: nn.Module,
+    x: Volume,
+    before: Volume | None,
+    shot: Shot,
+    plan: Plan,
+    recipe: Recipe,
+    places: tuple[float, float | None],
+    call: int = 0,
+) -> tuple[Volume, Volume]:
+    return sample_step(network, x, before, shot, plan, recipe, places, call, seed=0, compute=CPU)
+
+
+def _chain(
+    network: nn.Module, shot: Shot, plan: Plan, recipe: Recipe, x: Volume | None = None
+) -> Volume:
+    x, before = x or start(shot, plan, recipe, seed=0), None
+    grid: list[float | None] = [*make(recipe.schedule).grid(recipe.sampling_steps).tolist(), None]
+    for call, (now, then) in enumerate(zip(grid, grid[1:], strict=False)):
+        assert now is not None
+        x, before = _step(network, x, before, shot, plan, recipe, (now, then), call)
+    return x
+
+
+def _gaussian(spread: float) -> Answer:
+    """The perfect denoiser of pixels that are normal with this spread: their posterior mean."""
+    return Answer(lambda x, sigma: x * spread**2 / (spread**2 + sigma**2))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "spread", "least", "most"),
+    # By arithmetic a chain of 41 steps leaves 0.93 of the spread, and all of it extrapolated.
+    [
+        (PAPER, 0.5, 0.98, 1.02),
+        (PAPER, 3.0, 0.97, 1.02),
+        (OURS, 0.1, 0.97, 1.02),
+        (OURS, 0.5, 0.97, 1.02),
+        (PLAIN, 0.5, 0.87, 0.96),
+    ],
+    ids=["published, small", "published, large", "ours, small", "ours", "ours, not extrapolated"],
+)
+def test_a_perfect_denoiser_gives_back_the_spread_of_the_shot(
+    recipe: Recipe, spread: float, least: float, most: float
+) -> None:
+    holes = [Box(0, 0, 30, 30)] * 6
+    plan = _layout(holes, context=0, frames=6)
+    fill = torch.cat(_chain(_gaussian(spread), _shot(plan, holes), plan, recipe).data).flatten()
+    # The chain ends with the mean of what the least noise leaves open.
+    schedule = make(recipe.schedule)
+    end = 1 / math.hypot(1, schedule.sigma(torch.zeros(1)).item() / spread)
+    assert fill.mean().item() == pytest.approx(0, abs=0.04 * spread)
+    assert least <= fill.std().item() / (spread * end) <= most
+    assert (fill / fill.std()).pow(4).mean().item() == pytest.approx(3, abs=0.3)
+    assert fill.abs().max().item() > 2.5 * spread, "and nothing is clipped"
+
+
+def test_the_second_step_looks_half_a_step_ahead_and_the_last_does_not() -> None:
+    holes = [Box(10, 10, 20, 22)]
+    plan = _layout(holes)
+    shot, box, schedule = _shot(plan, holes), plan.sampled[0], make(OURS.schedule)
+    hole = shot.hole.view(0, box)
+    x = start(shot, plan, OURS, seed=0)
+    after, first = _step(constant(0.4), x, None, shot, plan, OURS, (0.8, 0.6), 3)
+    for then in (0.4, None):
+        ours, clean = _step(constant(0.5), after, first, shot, plan, OURS, (0.6, then), 4)
+        plain, same = _step(constant(0.5), after, first, shot, plan, PLAIN, (0.6, then), 4)
+        assert torch.equal(clean.data[0], same.data[0])
+        now, later = (schedule.sigma(torch.tensor(u)).item() if u else 0.0 for u in (0.6, then))
+        keep, _ = ancestral(now, later)
+        ahead = 0.05 * (1 - keep) * hole if then else 0 * hole
+        assert torch.allclose(ours.data[0] - plain.data[0], ahead.expand(3, -1, -1), atol=1e-6)
+
+
+def test_what_is_extrapolated_stays_within_the_range_of_the_known_pixels() -> None:
+    holes = [Box(10, 10, 20, 22)]
+    plan = _layout(holes)
+    shot = _shot(plan, holes, limit=1.0)
+    x = start(shot, plan, OURS, seed=0)
+    after, first = _step(constant(-1.0), x, None, shot, plan, OURS, (0.8, 0.6), 3)
+    ours, _ = _step(constant(1.0), after, first, shot, plan, OURS, (0.6, 0.4), 4)
+    plain, _ = _step(constant(1.0), after, None, shot, plan, OURS, (0.6, 0.4), 4)
+    assert torch.equal(ours.data[0], plain.data[0])
+
+
+def test_one_step_is_the_published_one() -> None:
+    # Algorithm 1 of arXiv 2311.01090 over equations 6 and 7 of Ho et al., variance-preserving.
+    holes = [Box(10, 10, 20, 22)]
+    plan = _layout(holes)
+    shot, box = _shot(plan, holes, limit=1.0), plan.sampled[0]
+    alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
+    for t in (999, 500, 50, 1, 0):
+        kept, before = alpha_bar[t].item(), alpha_bar[t - 1].item() if t else 1.0
+        x_vp = normal(key("any"), t, box, 3)
+        estimate = torch.clamp(2 * x_vp + 0.1, -1, 1)
+        hole, clean = shot.hole.view(0, box), shot.clean.view(0, box)
+        estimate = hole * estimate + (1 - hole) * clean
+        alpha = kept / before
+        mean = before**0.5 * (1 - alpha) / (1 - kept) * estimate
+        mean = mean + alpha**0.5 * (1 - before) / (1 - kept) * x_vp
+        noise = normal(key(0, "noise", 8), 1001, box, 3)
+        published = mean + ((1 - before) / (1 - kept) * (1 - alpha)) ** 0.5 * noise
+        places = ((t + 0.5) / 1000, (t - 0.5) / 1000 if t else None)
+        network = Answer(lambda x, sigma: 2 * x / (1 + sigma**2).sqrt() + 0.1)
+        x = Volume(plan.sampled, [x_vp / kept**0.5])
+        found, guess = _step(network, x, None, shot, plan, PAPER, places, call=7)
+        assert torch.allclose(guess.data[0], estimate, atol=1e-5), t
+        scale = before**0.5
+        assert torch.allclose(found.data[0] * scale, published, atol=2e-5), t
+
+
+def test_known_pixels_are_put_back_at_every_step_and_exactly_in_the_end() -> None:
+    holes = [Box(10, 10 + i, 16, 18 + i) for i in range(3)]
+    plan = _layout(holes, context=12)
+    shot, schedule, wild = _shot(plan, holes), LogUniform(), constant(77.0)
+    for now, then in ((0.9, 0.8), (0.4, 0.3), (0.05, None)):
+        sigma = [schedule.sigma(torch.tensor(u)).item() if u else 0.0 for u in (now, then)]
+        noisy = [
+            shot.clean.view(i, box) + sigma[0] * normal(3, i, box, 3)
+            for i, box in enumerate(plan.sampled)
+        ]
+        given = Volume(plan.sampled, noisy)
+        x, clean = _step(wild, given, None, shot, plan, OURS, (now, then))
+        for i, box in enumerate(plan.sampled):
+            known = (shot.hole.view(i, box) == 0).expand(3, -1, -1)
+            left = (x.data[i] - shot.clean.view(i, box))[known]
+            assert torch.equal(clean.data[i][known], shot.clean.view(i, box)[known])
+            if then is None:
+                assert (left == 0).all()
+                assert (x.data[i][~known] == 77).all()
+            else:
+                assert left.std().item() == pytest.approx(sigma[1], rel=0.1)
+                assert left.mean().item() == pytest.approx(0, abs=0.15 * sigma[1])
+
+
+@pytest.mark.parametrize("answer", ["itself", "constant"])
+def test_overlapping_windows_leave_no_seam(answer: str) -> None:
+    holes = [Box(4, 4, 36, 34)] * 10
+    tiled = _layout(holes, tile=16, context=3)
+    whole = _layout(holes, frames=10, context=3)
+    assert len(whole.windows) == 1 and len(tiled.windows) > 20
+    assert whole.sampled == tiled.sampled
+    network = Answer(lambda x, _: x / 2) if answer == "itself" else constant(0.7)
+    shot, recipe = _shot(whole, holes), replace(OURS, sampling_steps=5)
+    given = start(shot, whole, recipe, seed=0)
+    one, many = (_chain(network, shot, plan, recipe, given) for plan in (whole, tiled))
+    for x, y in zip(one.data, many.data, strict=True):
+        assert torch.allclose(x, y, atol=1e-4)
+
+
+def test_every_pixel_of_the_hole_is_filled_between_tiles_and_round_empty_frames() -> None:
+    none = Box(0, 0, 0, 0)
+    holes = [Box(5, 5, 30, 12)] * 4 + [none] * 6 + [Box(10, 20, 11, 40)] * 3
+    plan = _layout(holes, tile=10)
+    shot = _shot(plan, holes)
+    x = _chain(constant(0.7), shot, plan, replace(OURS, sampling_steps=3))
+    for i, box in enumerate(plan.sampled):
+        hole = shot.hole.view(i, box) > 0 if not box.empty else torch.zeros(1, 0, 0).bool()
+        assert torch.allclose(x.data[i][hole.expand(3, -1, -1)], torch.tensor(0.7))
+        assert hole.sum() == holes[i].height * holes[i].width
+
+
+@pytest.mark.parametrize("answer", [1e9, -1e9])
+def test_the_fill_stays_within_the_range_of_the_known_pixels(answer: float) -> None:
+    holes = [Box(10, 10, 16, 18)]
+    plan = _layout(holes)
+    shot = _shot(plan, holes, limit=0.9)
+    x = _chain(constant(answer), shot, plan, replace(OURS, sampling_steps=3))
+    inside = shot.hole.view(0, plan.sampled[0]).expand(3, -1, -1) > 0
+    assert torch.allclose(x.data[0][inside], torch.tensor(math.copysign(0.9, answer)))
+
+
+def test_a_step_does_not_change_the_clip_that_it_was_given() -> None:
+    holes = [Box(10, 10, 16, 18)]
+    plan = _layout(holes)
+    shot = _shot(plan, holes)
+    x, last = (start(shot, plan, OURS, seed=seed) for seed in (0, 1))
+    before = x.data[0].clone(), last.data[0].clone()
+    _step(Answer(lambda x, sigma: x), x, last, shot, plan, OURS, (1.0, 0.5))
+    assert torch.equal(x.data[0], before[0]) and torch.equal(last.data[0], before[1])
+
+
+def test_the_published_start_is_noise_alone_of_unit_size_to_the_network() -> None:
+    holes = [PLATE] * 3
+    plan = _layout(holes)
+    x = start(_shot(plan, holes), plan, PAPER, seed=0)
+    schedule = LinearBeta()
+    sigma = schedule.sigma(schedule.grid(1000)[:1]).item()
+    seen = torch.cat(x.data) / (1 + sigma**2) ** 0.5
+    assert seen.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_our_start_is_the_smooth_fill_under_the_greatest_noise() -> None:
+    holes = [Box(10, 10 + i, 30, 25 + i) for i in range(3)]
+    plan = _layout(holes)
+    assert len(plan.windows) == 1
+    shot, window = _shot(plan, holes), plan.windows[0]
+    span = (window.start, window.stop, window.box)
+    hole = shot.hole.cut(*span)[None]
+    smooth = push_pull(shot.clean.cut(*span)[None], hole)[0]
+    x = start(shot, plan, OURS, seed=0)
+    for i, (box, noisy) in enumerate(zip(plan.sampled, x.data, strict=True)):
+        noise = normal(key(0, "noise", 0), shot.numbers[i], box, 3)
+        assert torch.allclose(noisy, smooth[:, i] + LogUniform().high * noise, atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, OURS], ids=["published", "ours"])
+def test_the_start_depends_on_the_seed_and_on_the_frame(recipe: Recipe) -> None:
+    holes = [PLATE] * 3
+    plan = _layout(holes)
+    shot = _shot(plan, holes)
+    x, same, other = (start(shot, plan, recipe, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(x.data[0], same.data[0])
+    assert not torch.equal(x.data[0], other.data[0])
+    assert not torch.equal(x.data[0], x.data[1])
+
+
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40))
+def test_a_taper_is_above_zero_symmetric_and_highest_in_the_middle(
+    frames: int, height: int, width: int
+) -> None:
+    share = taper(Window(3, 3 + frames, Box(-5, 2, height - 5, width + 2)))
+    assert share.shape == (frames, 1, height, width)
+    assert (share > 0).all()
+    assert share.max() == 1
+    assert share[(frames - 1) // 2, 0, (height - 1) // 2, (width - 1) // 2] == 1
+    for axis in (0, 2, 3):
+        assert torch.equal(share, share.flip(axis))
