@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/infusion demo demo
 
 bench: $(READY)
-	$(BIN)/infusion bench $(CASES) -o bench.json --markdown bench.md
+	$(BIN)/infusion bench $(CASES) --recipes draft,telea -o docs/benchmarks/quality.json --markdown docs/quality.md
 
 docs: $(READY)
 	$(BIN)/python -m infusion_cli.reference docs/cli.md
@@ -37,5 +37,5 @@ $(READY): setup.py pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo bench.json bench.md *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -60,6 +60,21 @@ _COLUMNS = {
 }
 
 
+_LEGEND = """\
+# Quality
+
+Made by `infusion bench`; [method.md](method.md) says what the pictures show. All figures are taken
+inside the hole, on the logarithmic scale of `score.py`.
+
+- **PSNR**: decibels against the truth; a blur scores well, so it must not decide alone.
+- **SWD**: sliced Wasserstein distance of 3x7x7 space-time patches, times 100; 0 is the same.
+- **frame difference**, **sharpness**: spread of frame differences and of the Laplacian, fill over
+  truth; 1 is right, less is frozen or soft, more is flicker or speckle.
+- **CPU s**, **wall s**, **peak GiB**: of the process that did the job, from start to end.
+- **differ outside**: samples outside the matte that differ from the plate in any bit.
+"""
+
+
 def markdown(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
     """The rows as a Markdown table, one line a clip and recipe: mean ± spread over the seeds.
 
@@ -69,6 +84,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str
     for row in rows:
         groups.setdefault((row["clip"], row["recipe"]), []).append(row)
     lines = [
+        _LEGEND,
         "| clip | recipe | seeds | " + " | ".join(_COLUMNS.values()) + " |",
         "|---" * (3 + len(_COLUMNS)) + "|",
     ]

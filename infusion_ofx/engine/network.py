@@ -71,7 +71,7 @@ class PaperNetwork(nn.Module):
         for pair in self.down:
             x = pair(x)
             skips.append(x)
-            x = functional.max_pool3d(x, (1, 2, 2))
+            x = _halve(x)
         x = self.bottom(x)
         for pair in self.up:
             x = pair(torch.cat([_double(x), skips.pop()], 1))
@@ -197,6 +197,12 @@ class _Undo:
 
     def __call__(self, x: Tensor) -> Tensor:
         return x[..., : self.height, : self.width]
+
+
+def _halve(x: Tensor) -> Tensor:
+    """Max-pooling by two in space; torch's own has no repeatable backward pass on a GPU."""
+    b, c, t, h, w = x.shape
+    return x.reshape(b, c, t, h // 2, 2, w // 2, 2).amax((4, 6))
 
 
 def _double(x: Tensor) -> Tensor:

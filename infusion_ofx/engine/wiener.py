@@ -80,8 +80,8 @@ class Texture:
         ends = torch.stack([shot.low[0], shot.high[0]])
         found: list[Tensor] = []
         for parts in octaves:
-            samples = torch.cat(parts, 1) if parts else torch.zeros(len(shot.low) + 1, 0)
-            whole = torch.full((len(shot.low),), LEAST_POWER)
+            samples = torch.cat(parts, 1) if parts else shot.low.new_zeros(len(shot.low) + 1, 0)
+            whole = torch.full_like(shot.low, LEAST_POWER)
             if samples.shape[1]:
                 whole = _middle(samples[1:])
             shades = whole[:, None].repeat(1, SHADES)
@@ -111,14 +111,18 @@ def _middle(samples: Tensor) -> Tensor:
     A few edges hold most of the mean, and a filter that expected them everywhere would let noise
     through in the flat.
     """
-    median = (samples.abs().median(1).values / 0.6745).square()
+    median = (_quantile(samples, 0.5) / 0.6745).square()
     return (median * samples.square().mean(1)).sqrt().clamp_min(LEAST_POWER)
 
 
 def _quiet(samples: Tensor) -> Tensor:
     """Variance of each row (C, N) as its quietest half tells it: grain, and no edges."""
-    thin = samples[:, :: 1 + samples.shape[1] // MOST_SAMPLES].abs()
-    return (thin.quantile(0.25, dim=1) / 0.3186).square().clamp_min(LEAST_POWER)
+    return (_quantile(samples, 0.25) / 0.3186).square().clamp_min(LEAST_POWER)
+
+
+def _quantile(samples: Tensor, share: float) -> Tensor:
+    """Of the size of each row's values; sorted, since torch's median is not repeatable on a GPU."""
+    return samples[:, :: 1 + samples.shape[1] // MOST_SAMPLES].abs().quantile(share, dim=1)
 
 
 def _shade(bright: Tensor, ends: Tensor) -> Tensor:
