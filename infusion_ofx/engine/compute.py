@@ -43,11 +43,13 @@ class Compute:
             )
         where = torch.device(device)
         torch.set_num_threads(threads or _default_threads())
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what repeatable sums ask for
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         if precision == "auto":
             precision = "bfloat16" if _has_bfloat16(where) else "float32"
+        torch.backends.cudnn.allow_tf32 = precision != "float32"
         return cls(where, precision)
 
     @property

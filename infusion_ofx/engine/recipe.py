@@ -121,5 +121,6 @@ def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
     shared = [Stage("train", None, recipe.shared_steps)] if recipe.shared_steps else []
     for interval, count in enumerate(calls):
-        shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
+        if count:  # with fewer calls than intervals some are never sampled: no need to train them
+            shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
     return shared

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot
 
 __all__ = ["OCTAVES", "SHADES", "Texture", "join", "split", "wiener"]
@@ -31,6 +32,7 @@ FEW = 50
 
 LEAST_POWER = 1e-8
 MOST_SAMPLES = 1_000_000
+MOST_FRAMES = 64
 
 
 def split(clip: Tensor) -> list[Tensor]:
@@ -40,8 +42,7 @@ def split(clip: Tensor) -> list[Tensor]:
     """
     levels = [clip]
     while len(levels) <= OCTAVES and max(levels[-1].shape[3:]) > 1:
-        size = [1, *(min(2, side) for side in levels[-1].shape[3:])]
-        levels.append(functional.avg_pool3d(levels[-1], size, ceil_mode=True))
+        levels.append(_pooled(levels[-1]))
     fine = [a - _wide(b, a) for a, b in zip(levels, levels[1:], strict=False)]
     return [*fine, levels[-1]]
 
@@ -73,15 +74,17 @@ class Texture:
     def measure(cls, shot: Shot) -> Texture:
         """Measures the known pixels of a shot."""
         octaves: list[list[Tensor]] = [[] for _ in range(OCTAVES + 1)]
-        step = 1 + sum(frame[0].numel() for frame in shot.clean.data) // MOST_SAMPLES
-        for clean, hole in list(zip(shot.clean.data, shot.hole.data, strict=True))[::step]:
+        frames = list(zip(shot.clean.data, shot.hole.data, strict=True))
+        frames = frames[:: -(-len(frames) // MOST_FRAMES)]
+        thin = 1 + sum(clean[0].numel() for clean, _ in frames) // MOST_SAMPLES
+        for clean, hole in frames:
             for place, sample in _samples(clean[None, :, None], hole[None, :, None]):
-                octaves[place].append(sample)
+                octaves[place].append(sample[:, ::thin])
         ends = torch.stack([shot.low[0], shot.high[0]])
         found: list[Tensor] = []
         for parts in octaves:
             samples = torch.cat(parts, 1) if parts else shot.low.new_zeros(len(shot.low) + 1, 0)
-            whole = torch.full_like(shot.low, LEAST_POWER)
+            whole = found[-1][:, 0] if found else torch.full_like(shot.low, LEAST_POWER)
             if samples.shape[1]:
                 whole = _middle(samples[1:])
             shades = whole[:, None].repeat(1, SHADES)
@@ -97,12 +100,15 @@ class Texture:
 def _samples(clean: Tensor, hole: Tensor) -> Iterator[tuple[int, Tensor]]:
     """For each octave of one frame, its row and its known values under their brightness: (1 + C,
     N)."""
-    octaves = split(clean)
+    octaves = split(push_pull(clean, hole))
+    share = 1 - hole  # of each pooled pixel that is known
     for i, octave in enumerate(octaves):
         last = i == len(octaves) - 1
         below = octave if last else _wide(join(octaves[i + 1 :]), octave)
-        known = _wide(1 - hole, octave)[0, 0] > 0.99
+        known = share[0, 0] > 0.5
         yield OCTAVES if last else i, torch.cat([below[0, :1][:, known], octave[0][:, known]])
+        if not last:
+            share = _pooled(share)
 
 
 def _middle(samples: Tensor) -> Tensor:
@@ -147,11 +153,18 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
             if not last:
                 estimate, shown = _wide(estimate, octaves[i]), _wide(shown, octaves[i])
             bright = below[-1][:, 0] if last else (estimate + shown)[:, 0]
-            signal = texture.power[OCTAVES if last else i][:, _shade(bright, texture.ends)]
+            row = texture.power[OCTAVES if last else i]
+            signal = row[:, _shade(bright, texture.ends)].transpose(0, 1)
             noise = sigma.square() / 4**i * (1 if last else 0.75)  # pooling four halves the noise
-            estimate = estimate + octaves[i] * (signal := signal.transpose(0, 1)) / (signal + noise)
+            estimate = estimate + octaves[i] * signal / (signal + noise)
             shown = shown + below[i]
         return smooth + estimate * hole
+
+
+def _pooled(clip: Tensor) -> Tensor:
+    """Averages of two by two pixels; of what there is at the borders."""
+    size = [1, *(min(2, side) for side in clip.shape[3:])]
+    return functional.avg_pool3d(clip, size, ceil_mode=True)
 
 
 def _wide(small: Tensor, like: Tensor) -> Tensor:
