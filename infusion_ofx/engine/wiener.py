@@ -27,6 +27,9 @@ OCTAVES = 5
 SHADES = 8
 """Steps of brightness that are told apart."""
 
+FINE = 3
+"""Octaves that hold grain and edges; the coarser ones hold shapes: all of their power counts."""
+
 FEW = 50
 """A shade with fewer known values than this in an octave is taken for the average one."""
 
@@ -82,16 +85,16 @@ class Texture:
                 octaves[place].append(sample[:, ::thin])
         ends = torch.stack([shot.low[0], shot.high[0]])
         found: list[Tensor] = []
-        for parts in octaves:
+        for place, parts in enumerate(octaves):
             samples = torch.cat(parts, 1) if parts else shot.low.new_zeros(len(shot.low) + 1, 0)
             whole = found[-1][:, 0] if found else torch.full_like(shot.low, LEAST_POWER)
             if samples.shape[1]:
-                whole = _middle(samples[1:])
+                whole = (_middle if place < FINE else _mean)(samples[1:])
             shades = whole[:, None].repeat(1, SHADES)
             shade_of = _shade(samples[0], ends)
             for shade in range(SHADES):
                 chosen = samples[1:, shade_of == shade]
-                if chosen.shape[1] >= FEW:
+                if chosen.shape[1] >= FEW and place < FINE:
                     shades[:, shade] = torch.minimum(whole, _quiet(chosen))
             found.append(shades)
         return cls(torch.stack(found), ends)
@@ -109,6 +112,11 @@ def _samples(clean: Tensor, hole: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield OCTAVES if last else i, torch.cat([below[0, :1][:, known], octave[0][:, known]])
         if not last:
             share = _pooled(share)
+
+
+def _mean(samples: Tensor) -> Tensor:
+    """Variance of each row (C, N)."""
+    return samples.square().mean(1).clamp_min(LEAST_POWER)
 
 
 def _middle(samples: Tensor) -> Tensor:
