@@ -14,7 +14,7 @@ from torch import Tensor
 from infusion_ofx.composite import composite
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
-from infusion_ofx.prepare import Material
+from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep, write_frame

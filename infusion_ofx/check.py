@@ -20,8 +20,9 @@ from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import memory, work
 from infusion_ofx.job import Job
+from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Hole, Material, open_material, plan_work
+from infusion_ofx.prepare import plan_work
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import format_frames
 
@@ -100,6 +101,11 @@ def check(job: Job) -> Report:
     display = material.plate.header(frames[0]).display
     widest = max(layout.region, key=lambda box: box.height * box.width)
     steps = [(stage, cost) for stage, cost in work(recipe, layout)] if layout.windows else []
+    seconds = 0.0
+    if layout.windows:
+        with compute.enough_memory():
+            seconds = _seconds(recipe, layout, compute, len(material.channels))
+    weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
     return Report(
         plate=job.plate,
         frames=format_frames(frames),
@@ -113,7 +119,7 @@ def check(job: Job) -> Report:
         region=f"{widest.width} x {widest.height}",
         windows=len(layout.windows),
         recipe=job.recipe,
-        weights=weight_count(build(recipe, _blank(1, 8, len(material.channels))[0])),
+        weights=weights,
         intervals=recipe.intervals,
         training_steps=sum(stage.steps for stage, _ in steps if stage.kind == "train"),
         sampling_steps=sum(stage.steps for stage, _ in steps if stage.kind == "sample"),
@@ -121,19 +127,20 @@ def check(job: Job) -> Report:
         precision=compute.precision,
         memory_needed=memory(recipe, layout) if layout.windows else 0,
         memory_allowed=int(job.memory * 2**30),
-        disk_needed=_disk(material, layout, holes),
+        disk_needed=_disk(material, layout, weights),
         disk_free=shutil.disk_usage(_existing(material.target(frames[0]).parent)).free,
-        seconds=_seconds(recipe, layout, compute, len(material.channels))
-        if layout.windows
-        else 0.0,
+        seconds=seconds,
     )
 
 
-def _disk(material: Material, layout: Plan, holes: list[Hole]) -> int:
-    """The plate again, two checkpoints and the fill."""
+def _disk(material: Material, layout: Plan, weights: int) -> int:
+    """The plate again, three checkpoints (one is being written) and the fill, in bytes.
+
+    A checkpoint holds the noisy clip, its estimate, and three float32 for each weight.
+    """
     plate = sum(material.plate.path(frame).stat().st_size for frame in material.frames)
     sampled = sum(box.height * box.width for box in layout.sampled)
-    return plate + 3 * (sampled * 12 + 12_000_000)
+    return plate + 4 * sampled * len(material.channels) * (3 * 2 + 1) + 3 * 12 * weights
 
 
 def _existing(folder: Path) -> Path:

@@ -15,7 +15,10 @@ Codes as in DESIGN section 6; 33 is left free because OpenCue reads it as "out o
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
+    "TRANSIENT",
     "IncompleteError",
     "InfusionError",
     "JobError",
@@ -23,7 +26,26 @@ __all__ = [
     "SequenceError",
     "Stopped",
     "TryAgainError",
+    "exit_code_of",
 ]
+
+TRANSIENT = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+"""Faults of the storage or the machine, not of the job: a retry, or more room, may mend them."""
 
 
 class InfusionError(Exception):
@@ -77,3 +99,14 @@ class Stopped(InfusionError):
     def __init__(self, message: str, hint: str = "", exit_code: int = 130) -> None:
         super().__init__(message, hint)
         self.exit_code = exit_code
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that a process ends with on an error: ours, the system's or anything else."""
+    if isinstance(error, InfusionError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, MemoryError):
+        return 75
+    return 75 if isinstance(error, OSError) and error.errno in TRANSIENT else 1

@@ -11,27 +11,27 @@ __all__ = ["block_voxels", "largest_tile", "memory", "window_voxels", "work"]
 RUNTIME_BYTES = 450 * 2**20
 """What torch and the libraries take before any frame is loaded."""
 
-REGION_BYTES = 16
-"""For each loaded pixel of each frame: three float32 of colour and one of hole."""
+REGION_BYTES = 20
+"""For each loaded pixel of each frame: up to four float32 of colour and one of hole."""
 
-SAMPLED_BYTES = 64
-"""For each pixel of each frame that is sampled: the noisy clip twice, the joined estimate, its
-weight."""
+SAMPLED_BYTES = 84
+"""For each pixel of each frame that is sampled: the noisy clip twice, two estimates and the one
+that is being joined, up to four float32 each, and a weight."""
 
 NETWORK_BYTES = {"light": (1150, 250), "paper": (1550, 700)}
 """For each voxel that the network sees at once, in training and in sampling. Measured: resident
-memory of torch 2.13 on a CPU at two sizes, the greater of float32 and bfloat16
-(docs/quality.md)."""
+memory of torch 2.13 on a CPU at two sizes, the greater of float32 and bfloat16; for a GPU they are
+a guess until they are measured there."""
 
 FIT_BYTES = 200 * 2**20
 """Held while the working range is fitted to known pixels."""
 
 
 def block_voxels(recipe: Recipe, plan: Plan) -> int:
-    """Pixels times frames of one training block."""
+    """Pixels times frames of the largest training block."""
     frames = min(recipe.frames, len(plan.region))
-    height = min(box.height for box in plan.region)
-    width = min(box.width for box in plan.region)
+    height = max(box.height for box in plan.region)
+    width = max(box.width for box in plan.region)
     return frames * min(recipe.crop, height) * min(recipe.crop, width)
 
 

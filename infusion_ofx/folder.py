@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infusion_ofx.errors import InfusionError
+from infusion_ofx.errors import InfusionError, exit_code_of
 from infusion_ofx.job import Job
 from infusion_ofx.progress import Progress
 from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
@@ -43,7 +43,9 @@ class JobFolder:
     path: Path
 
     @classmethod
-    def adopt(cls, job: Job, root: Path, *, version: str, inputs: str) -> JobFolder:
+    def adopt(
+        cls, job: Job, root: Path, *, version: str, inputs: str, arithmetic: str = ""
+    ) -> JobFolder:
         """The folder of this very job below ``root``, or the next free version for it.
 
         version: Infusion's. inputs: a digest of the plate's and the matte's files. The job is the
@@ -54,7 +56,8 @@ class JobFolder:
             TryAgainError: when the storage fails.
         """
         settings = {k: v for k, v in job.to_dict().items() if k not in _NOT_PIXELS}
-        identity = {"version": version, "inputs": inputs, "settings": settings}
+        identity: dict[str, Any] = {"version": version, "inputs": inputs}
+        identity |= {"arithmetic": arithmetic, "settings": settings}
         record = {**identity, "job": job.to_dict(), "host": socket.gethostname()}
         while True:
             versions = _versions(root)
@@ -90,10 +93,11 @@ class JobFolder:
             }
         write_json(self.path / "status.json", facts)
 
-    def error(self, error: InfusionError) -> None:
+    def error(self, error: BaseException) -> None:
         """Leaves the error's code, message and hint for whoever opens the folder."""
-        message = Exception.__str__(error)
-        facts = {"code": error.exit_code, "message": message, "hint": error.hint}
+        message = Exception.__str__(error) if isinstance(error, InfusionError) else repr(error)
+        hint = error.hint if isinstance(error, InfusionError) else ""
+        facts = {"code": exit_code_of(error), "message": message, "hint": hint}
         write_json(self.path / "error.json", facts)
 
     def _claim(self, record: Mapping[str, Any]) -> bool:

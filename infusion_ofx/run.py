@@ -21,7 +21,8 @@ from infusion_ofx.errors import InfusionError, TryAgainError
 from infusion_ofx.estimate import work
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.job import Job
-from infusion_ofx.prepare import Material, open_material, plan_work, prepare
+from infusion_ofx.material import Material, is_folder, open_material
+from infusion_ofx.prepare import plan_work, prepare
 from infusion_ofx.progress import OnProgress, ignore
 from infusion_ofx.sequence.pattern import Pattern
 from infusion_ofx.stopping import stopping
@@ -64,13 +65,24 @@ def run(job: Job, on_progress: OnProgress = ignore) -> Result:
     with stopping() as signals:
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
-        folder = JobFolder.adopt(job, job_root(job), version=__version__, inputs=material.digest())
+        folder = JobFolder.adopt(
+            job,
+            job_root(job),
+            version=__version__,
+            inputs=material.digest(),
+            arithmetic=compute.arithmetic,
+        )
         watch = Watch(folder, compute, on_progress, signals, 60 * job.checkpoint_minutes)
         with watch.reporting():
             fill = load_fill(folder.work)
             if fill is None:
                 solve(material, folder, compute, watch)
-                fill = load_fill(folder.work) or {}
+                fill = load_fill(folder.work)
+            if fill is None:
+                raise TryAgainError(
+                    f"the fill that was just written to {str(folder.work)!r} cannot be read",
+                    "look at the disk, and run the same command again",
+                )
             filled = assemble(material, fill, watch.writing(len(material.frames)))
     return Result(
         output=job.output,
@@ -85,23 +97,19 @@ def run(job: Job, on_progress: OnProgress = ignore) -> Result:
 
 def solve(material: Material, folder: JobFolder, compute: Compute, watch: Watch) -> None:
     """Trains and samples from the newest checkpoint on, and keeps the fill in the job folder."""
-    holes, layout = plan_work(material)
+    frames = len(material.frames)
+    holes, layout = plan_work(material, watch.reading(frames, 0.0))
     if not layout.windows:
         watch.meter.say(f"the matte {material.job.matte!r} is empty: the plate is copied as it is")
         return save_fill(folder.work, {})
     recipe = material.recipe
     watch.expect(work(recipe, layout))
-    prepared = prepare(material, holes, layout, watch.reading(len(material.frames)))
-    try:
+    prepared = prepare(material, holes, layout, watch.reading(frames, 0.5))
+    with compute.enough_memory():
         fill = inpaint(
             prepared.shot.to(compute.device), layout, recipe, compute,
             seed=material.job.seed, folder=folder.work, on_step=watch.step,
         )  # fmt: skip
-    except torch.OutOfMemoryError as error:
-        raise TryAgainError(
-            f"the device {compute.name!r} ran out of memory",
-            "lower --memory, free the device, or use --device cpu",
-        ) from error
     light = {
         frame: (box, prepared.working.decode(x.cpu()))
         for frame, box, x in zip(material.frames, fill.boxes, fill.data, strict=True)
@@ -118,8 +126,7 @@ def solve(material: Material, folder: JobFolder, compute: Compute, watch: Watch)
 def job_root(job: Job) -> Path:
     """Where the versions of a job live: ``<data_dir>/<name>``, named after the output."""
     output = Path(job.output)
-    is_folder = job.output.endswith("/") or not output.suffix
-    pattern = Pattern.parse(job.plate.rstrip("/") if is_folder else job.output)
+    folder = is_folder(job.output)
+    pattern = Pattern.parse(job.plate.rstrip("/") if folder else job.output)
     name = Path(pattern.head).stem.strip(" ._-") or "shot"
-    beside = output if is_folder else output.parent
-    return Path(job.data_dir or beside / "infusion") / name
+    return Path(job.data_dir or (output if folder else output.parent) / "infusion") / name

@@ -55,11 +55,9 @@ class Watch:
         try:
             yield
         except BaseException as error:
-            known = error if isinstance(error, InfusionError) else InfusionError(repr(error))
-            self.folder.status(
-                "stopped" if isinstance(error, Stopped) else "failed", self.meter.last
-            )
-            self.folder.error(known)
+            stopped = isinstance(error, (Stopped, KeyboardInterrupt))
+            self.folder.status("stopped" if stopped else "failed", self.meter.last)
+            self.folder.error(error)
             raise
         self.meter.tell("done", 1, 1, 1.0)
         self.folder.status("done", self.meter.last)
@@ -68,9 +66,12 @@ class Watch:
         """Takes the engine's stages, each with the cost of one of its steps in any one unit."""
         self._work = work
 
-    def reading(self, frames: int) -> Callable[[int], None]:
-        """A callback that is told how many frames are read."""
-        return lambda done: self._frame("read", done, frames, 0.0, READ)
+    def reading(self, frames: int, after: float = 0.0) -> Callable[[int], None]:
+        """A callback that is told how many frames are read.
+
+        after: the share of all reading that is done before; mattes and plate are a half each.
+        """
+        return lambda done: self._frame("read", done, frames, READ * after, READ / 2)
 
     def writing(self, frames: int) -> Callable[[int], None]:
         """A callback that is told how many frames are written."""
@@ -114,9 +115,14 @@ class Watch:
         self.folder.status("running", self.meter.last)
 
     def _frame(self, stage: str, done: int, frames: int, start: float, share: float) -> None:
-        self.meter.tell(stage, done, frames, start + share * done / frames)
-        if self.signals.received is not None or self.folder.cancelled():
+        now = time.monotonic()
+        due = done in (1, frames) or now - self._reported >= REPORT_SECONDS
+        if self.signals.received is not None or (due and self.folder.cancelled()):
             self._stop("what is done is kept")
+        if due:
+            self._reported = now
+            self.meter.tell(stage, done, frames, start + share * done / frames)
+            self.folder.status("running", self.meter.last)
 
     def _stop(self, kept: str) -> None:
         raise self.signals.stopped(kept)

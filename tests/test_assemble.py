@@ -13,7 +13,7 @@ import torch
 from infusion_ofx.assemble import FILE, assemble, load_fill, save_fill
 from infusion_ofx.errors import IncompleteError, MissingStepError
 from infusion_ofx.job import Job
-from infusion_ofx.prepare import Material, open_material
+from infusion_ofx.material import Material, open_material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence, write_frame
 

@@ -27,6 +27,7 @@ ORDER = (
     "estimate",
     "composite",
     "folder",
+    "material",
     "prepare",
     "check",
     "assemble",

@@ -14,7 +14,8 @@ import pytest
 
 from infusion_ofx.errors import JobError, SequenceError
 from infusion_ofx.job import Job
-from infusion_ofx.prepare import Material, open_material, plan_work, prepare
+from infusion_ofx.material import Material, open_material
+from infusion_ofx.prepare import plan_work, prepare
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import write_frame
 

@@ -5,7 +5,6 @@ Nothing here or at the top of a verb's file imports torch: ``infusion --help`` a
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -21,9 +20,9 @@ from infusion_cli.info import info
 from infusion_cli.printers import one_line
 from infusion_cli.run import run
 from infusion_ofx import __version__
-from infusion_ofx.errors import InfusionError
+from infusion_ofx.errors import InfusionError, exit_code_of
 
-__all__ = ["exit_code_of", "main", "said_of"]
+__all__ = ["main", "said_of"]
 
 # Read when torch loads its threads. Threads that spin for long while they wait slow a machine that
 # does something else as well down to a tenth; a short spin costs nothing on an idle one.
@@ -39,20 +38,6 @@ Exit codes:
   75       try again: out of device memory, or the storage failed
   130/143  stopped by INT or TERM with a checkpoint written: the same command goes on
 """
-
-_TRANSIENT = {
-    errno.EIO,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.EAGAIN,
-    errno.EBUSY,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
-}
-"""Faults of the storage or the machine, not of the job: a retry may help."""
 
 
 class Group(click.Group):
@@ -83,17 +68,6 @@ def said_of(error: BaseException) -> str:
         where = f" '{error.filename}'" if error.filename is not None else ""
         return one_line(f"the system refused{where}: {error.strerror}")
     return one_line(f"internal: {type(error).__name__}: {error}; INFUSION_DEBUG=1 shows where")
-
-
-def exit_code_of(error: BaseException) -> int:
-    """The exit code that an error ends with: DESIGN section 6."""
-    if isinstance(error, InfusionError):
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    if isinstance(error, MemoryError):
-        return 75
-    return 75 if isinstance(error, OSError) and error.errno in _TRANSIENT else 1
 
 
 @click.group(

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
 
-from infusion_ofx.errors import JobError
+from infusion_ofx.errors import JobError, TryAgainError
 
 __all__ = ["Compute", "processor", "resident_peak"]
+
+
+NO_MEMORY = ("can't allocate memory", "ALLOC_FAILED")
+"""What torch says when the processor's memory, or a library's on the GPU, runs out."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,13 @@ class Compute:
             return torch.cuda.get_device_name(self.device)
         return f"{processor()}, {torch.get_num_threads()} threads"
 
+    @property
+    def arithmetic(self) -> str:
+        """What decides the last bits of a sum: the same pixels need the same of it."""
+        if self.device.type == "cuda":
+            return f"cuda, {self.precision}"
+        return f"cpu, {self.precision}, {torch.get_num_threads()} threads"
+
     def autocast(self, frames: int = 0) -> AbstractContextManager[object]:
         """Inside it, the network's matrix work runs in the chosen precision.
 
@@ -67,6 +79,24 @@ class Compute:
         """
         enabled = self.precision == "bfloat16" and (self.device.type != "cpu" or frames != 2)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    @contextmanager
+    def enough_memory(self) -> Iterator[None]:
+        """Tells every way in which memory can run out as one error.
+
+        Raises:
+            TryAgainError: when it does.
+        """
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+            known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+            if not known and not any(sign in str(error) for sign in NO_MEMORY):
+                raise
+            raise TryAgainError(
+                f"memory ran out on {self.name}",
+                "lower --memory, free the device, or use --device cpu",
+            ) from error
 
     def wait(self) -> None:
         """Returns when the device has done all that it was given."""

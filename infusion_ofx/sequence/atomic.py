@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import socket
@@ -12,28 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infusion_ofx.errors import InfusionError, JobError, TryAgainError
+from infusion_ofx.errors import TRANSIENT, InfusionError, JobError, TryAgainError
 from infusion_ofx.sequence.pattern import list_folder
 
 __all__ = ["storage_error", "sweep", "whole_file"]
 
 _TEMPORARY = re.compile(r"\..+\.[^.]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
-_PASSING = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EFBIG,
-    errno.ESTALE,
-    errno.EAGAIN,
-    errno.EINTR,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ETIMEDOUT,
-    errno.EBUSY,
-}
-"""Faults of the storage that a retry, or more room, may mend."""
 
 
 @contextmanager
@@ -70,7 +54,7 @@ def storage_error(target: Path, error: OSError) -> InfusionError:
     written."""
     reason = error.strerror or str(error)
     message = f"cannot write {str(target)!r}: {reason}"
-    if error.errno in _PASSING:
+    if error.errno in TRANSIENT:
         return TryAgainError(message, "make room, then run the same command again")
     return JobError(message, "check that its folder exists and may be written")
 
@@ -99,7 +83,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes temporaries of ``write_frame`` that have lain in a folder for more than 24 hours."""
+    """Removes temporaries of ``whole_file`` that have lain in a folder for more than 24 hours."""
     if not folder.is_dir():
         return
     oldest = time.time() - _STALE_SECONDS
