@@ -21,6 +21,7 @@ lint: $(READY)
 
 demo: $(READY)
 	$(BIN)/infusion demo demo
+	@test -z "$$DISPLAY$$WAYLAND_DISPLAY" || ! command -v xdg-open >/dev/null || xdg-open demo/contact_sheet.png
 
 bench: $(READY)
 	$(BIN)/infusion bench $(CASES) --recipes draft,telea -o docs/benchmarks/quality.json --markdown docs/quality.md

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from infusion_cli.printers import FORMATS, clock_text
+from infusion_cli.printers import FORMATS, clock_text, finite
 from infusion_cli.run import printing
 from infusion_cli.table import aligned
 
@@ -34,7 +35,13 @@ Examples:
     show_default=True,
     help="How progress is shown, as in `infusion run`.",
 )
-def demo(folder: Path, form: str) -> None:
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as JSON on stdout; progress goes to stderr.",
+)
+def demo(folder: Path, form: str, as_json: bool) -> None:
     """Make a shot, repair it with the draft recipe, and show the result.
 
     Writes a moving texture in scene-linear light with something in front of it, removes that,
@@ -43,8 +50,13 @@ def demo(folder: Path, form: str) -> None:
     """
     from infusion_ofx.demo import demo as run_demo
 
-    with printing(form, to_stderr=form == "jsonl") as show:
+    with printing(form, to_stderr=as_json or form == "jsonl") as show:
         result = run_demo(folder, show)
+    if as_json:
+        scores = {name: finite(value) for name, value in result.scores.items()}
+        facts = {"output": result.output, "picture": str(result.picture)}
+        click.echo(json.dumps({**facts, "scores": scores, "seconds": result.seconds}))
+        return
     click.echo(f"repaired in {clock_text(result.seconds)}: {result.output}")
     for line in aligned(result.scores):
         click.echo(f"  {line}")

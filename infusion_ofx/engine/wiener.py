@@ -145,7 +145,7 @@ def _shade(bright: Tensor, ends: Tensor) -> Tensor:
     return (share * SHADES).long().clamp(0, SHADES - 1)
 
 
-@torch.no_grad()
+@torch.no_grad()  # and pooling and interpolation have no repeatable backward pass on a GPU
 def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Texture) -> Tensor:
     """The linear estimate of the clean clip in the hole; outside it ``smooth`` as it is.
 
