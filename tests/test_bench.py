@@ -73,6 +73,27 @@ def test_the_first_law_counts_every_sample_that_changed_outside(case: Path) -> N
     assert law_one(plate, plate, matte)["outside_differ"] == 0
 
 
+def test_the_first_law_is_counted_whatever_the_compression(case: Path, tmp_path: Path) -> None:
+    """A lossy plate comes back as zip: that alone may change in its header, and no sample."""
+    import OpenImageIO as oiio
+
+    (tmp_path / "dwa").mkdir()
+    for frame in (1001, 1002, 1003):
+        image = oiio.ImageBuf(str(case / f"plate.{frame}.exr"))
+        image.specmod().attribute("compression", "dwaa:45")
+        assert image.write(str(tmp_path / "dwa" / f"plate.{frame}.exr"))
+    plate = Sequence.open(str(tmp_path / "dwa"))
+    (tmp_path / "result").mkdir()
+    for frame in plate.frames:
+        _rewritten(plate, frame, tmp_path / "result" / plate.path(frame).name)
+    result = Sequence.open(str(tmp_path / "result"))
+    assert result.header(1001).compression != plate.header(1001).compression
+    matte = np.zeros((3, 18, 24), np.float16)
+    matte[:, 4:8, 4:8] = 1
+    assert law_one(plate, result, matte)["outside_differ"] == 4
+    assert law_one(plate, result, matte)["header_kept"]
+
+
 def _rewritten(plate: Sequence, frame: int, target: Path) -> None:
     """Writes a frame that is changed inside rows and columns 4 to 7, and frame 1002 outside too."""
     box = plate.header(frame).display
