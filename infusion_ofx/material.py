@@ -19,7 +19,7 @@ from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern, parse_frames
-from infusion_ofx.sequence.store import Sequence, check_extension
+from infusion_ofx.sequence.store import Sequence, check_extension, is_same_file
 
 __all__ = ["Hole", "Material", "is_folder", "open_material"]
 
@@ -149,18 +149,18 @@ def _try(faults: list[InfusionError], action: Callable[[], T]) -> T | None:
 
 
 def _matte_channel(job: Job, matte: Sequence) -> str:
-    """The channel that is asked for, else A, else the only one, else R."""
-    names = [channel.name for channel in matte.header(matte.frames[0]).channels]
+    """The channel that is asked for, else the one that the header suggests."""
     if job.matte_channel:
         matte.check_channels([job.matte_channel])
         return job.matte_channel
-    chosen = "A" if "A" in names else names[0] if len(names) == 1 else "R"
-    if chosen not in names:
+    header = matte.header(matte.frames[0])
+    if not header.matte_channel:
+        names = ", ".join(channel.name for channel in header.channels)
         raise SequenceError(
-            f"the matte {job.matte!r} has no channel A or R; it has {', '.join(names)}",
+            f"the matte {job.matte!r} has no channel A or R; it has {names}",
             "name one with --matte-channel",
         )
-    return chosen
+    return header.matte_channel
 
 
 def _check_sizes(plate: Sequence, matte: Sequence) -> None:
@@ -186,22 +186,15 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
         )
     for frame, target in zip(plate.frames, targets, strict=True):
         check_extension(plate.path(frame), target)
-        if matte is not None and _is_same(target, matte.path(frame)):
+        if matte is not None and is_same_file(target, matte.path(frame)):
             raise JobError(
                 f"the output {str(target)!r} is the matte itself", "choose another output"
             )
-        if _is_same(target, plate.path(frame)) and not job.in_place:
+        if is_same_file(target, plate.path(frame)) and not job.in_place:
             raise JobError(
                 f"the output {str(target)!r} is the plate itself",
                 "choose another output, or say --in-place",
             )
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def is_folder(output: str) -> bool:

@@ -123,7 +123,7 @@ def prepare(
             "look at the plate for NaN, and at the matte",
         )
     working = Working.fit(known, decorrelate=material.recipe.decorrelate)
-    for i, linear in enumerate(light):
+    for i, linear in enumerate(light):  # in the list that ``clean`` holds: one frame twice at most
         light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
     shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))

@@ -72,7 +72,7 @@ def _picture(header: Header) -> dict[str, Any]:
         "parts": [name for name in header.parts if name],
         "channels": {channel.name: channel.type for channel in header.channels},
         "as_a_plate": _plate_channels(names),
-        "as_a_matte": _matte_channel(names),
+        "as_a_matte": header.matte_channel,
     }
 
 
@@ -84,12 +84,3 @@ def _box_text(box: Box) -> str:
 def _plate_channels(channels: Collection[str]) -> str:
     """The default of ``Job.channels`` where it is there; empty where --channels must be given."""
     return "R,G,B" if {"R", "G", "B"} <= set(channels) else ""
-
-
-def _matte_channel(channels: Collection[str]) -> str:
-    """The rule of ``Job.matte_channel``: A, else the only channel, else R."""
-    if "A" in channels:
-        return "A"
-    if len(channels) == 1:
-        return next(iter(channels))
-    return "R" if "R" in channels else ""

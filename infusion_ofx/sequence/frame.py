@@ -115,6 +115,15 @@ class Header:
     transfer: str = ""
     """DPX: the transfer characteristic, such as ``printing density``; empty for EXR."""
 
+    @property
+    def matte_channel(self) -> str:
+        """What a matte is read from unless another is asked for: A, else the only channel, else R;
+        empty where there is none of these."""
+        names = [channel.name for channel in self.channels]
+        if "A" in names or len(names) == 1:
+            return "A" if "A" in names else names[0]
+        return "R" if "R" in names else ""
+
     def check_channels(self, names: Sequence[str]) -> tuple[int, ...]:
         """Where the channels are in ``channels``.
 

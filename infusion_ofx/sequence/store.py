@@ -28,6 +28,7 @@ __all__ = [
     "Sequence",
     "WriteBehind",
     "check_extension",
+    "is_same_file",
     "read_ahead",
     "read_header",
     "sweep",
@@ -270,7 +271,7 @@ def write_frame(
         TryAgainError: when the storage fails.
     """
     format = check_extension(source, target)
-    if not in_place and _is_same_file(source, target):
+    if not in_place and is_same_file(source, target):
         raise JobError(
             f"{str(target)!r} is the plate itself", "write elsewhere, or allow it with --in-place"
         )
@@ -282,7 +283,8 @@ def write_frame(
         _FORMATS[format].verify(path)
 
 
-def _is_same_file(source: Path, target: Path) -> bool:
+def is_same_file(source: Path, target: Path) -> bool:
+    """Whether two paths are one file, by whatever names; False where one is not there."""
     try:
         return os.path.samefile(source, target)
     except OSError:
