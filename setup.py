@@ -38,6 +38,8 @@ setup(
     install_requires=[
         "torch>=2.6",
         "OpenImageIO>=3.0",
+        "OpenEXR>=3.5",
+        "opencolorio>=2.5",
         "numpy>=1.26",
         "pyseq>=0.9",
         "click>=8.1",
@@ -55,7 +57,14 @@ setup(
             "mypy>=1.13",
             "build>=1",
             "setuptools>=64",
+            "flip-evaluator>=1.6",
+            "openjd-cli>=0.8",
+            "deadline>=0.60",
+            "opencue-pyoutline>=1.37",
+            "PyYAML>=6",
+            "types-PyYAML>=6",
         ],
+        "bench": ["flip-evaluator>=1.6"],
     },
     entry_points={"console_scripts": ["infusion=infusion_cli.main:main"]},
     classifiers=[

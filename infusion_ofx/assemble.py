@@ -6,41 +6,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from infusion_ofx.composite import composite
-from infusion_ofx.engine import checkpoint
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
+from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import format_frames
-from infusion_ofx.sequence.store import WriteBehind, sweep, write_frame
+from infusion_ofx.sequence.ranges import format_frames
+from infusion_ofx.sequence.store import WriteBehind, sweep
 
-__all__ = ["assemble", "load_fill", "save_fill"]
-
-Fill = dict[int, tuple[Box, Tensor]]
-"""By frame number: where the fill lies, and its light, (C, height, width) float32."""
-
-FILE = "fill.safetensors"
-
-
-def save_fill(folder: Path, fill: Fill) -> None:
-    """Keeps the finished fill in ``folder``."""
-    light = {f"frame.{n}": pixels for n, (_, pixels) in fill.items()}
-    boxes = {str(n): [box.top, box.left, box.bottom, box.right] for n, (box, _) in fill.items()}
-    checkpoint.save(folder / FILE, light, {"boxes": boxes})
-
-
-def load_fill(folder: Path) -> Fill | None:
-    """What ``save_fill`` kept; None when it is missing or damaged."""
-    kept = checkpoint.load(folder / FILE)
-    if kept is None:
-        return None
-    tensors, facts = kept
-    return {int(n): (Box(*box), tensors[f"frame.{n}"]) for n, box in facts["boxes"].items()}
+__all__ = ["assemble"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) -> int:
@@ -66,8 +43,7 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
     threads = max(1, min(8, os.cpu_count() or 1))
     with WriteBehind(budget=int(material.job.memory * 2**30 / 4), threads=threads) as behind:
         for frame in material.frames:
-            data = material.plate.header(frame).data
-            behind.submit(write, frame, size=64 * data.height * data.width)
+            behind.submit(write, frame, size=_bytes(material, fill, frame))
     missing = [frame for frame in material.frames if not material.target(frame).is_file()]
     if missing:
         raise IncompleteError(
@@ -75,6 +51,19 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def _bytes(material: Material, fill: Fill, frame: int) -> int:
+    """About what writing a frame holds: the file's own samples, its matte, and the hole as float32
+    a few times over."""
+    covered, _ = fill.get(frame, (Box(0, 0, 0, 0), None))
+    held = sum(part.nbytes for part in material.plate.header(frame).parts)
+    matte = material.matte.data(frame)
+    return (
+        held
+        + 8 * matte.height * matte.width
+        + 24 * covered.height * covered.width * len(material.channels)
+    )
 
 
 class Count:
@@ -87,8 +76,8 @@ class Count:
 def _write(material: Material, frame: int, fill: Fill) -> int:
     """Writes one frame and returns how many of its pixels were filled."""
     hole = material.hole(frame)
-    box, channels = hole.box, list(material.channels)
-    pixels = np.zeros((0, 0, len(channels)), np.float32)
+    box, job = hole.box, material.job
+    pixels = np.zeros((0, 0, len(material.channels)), np.float32)
     if not box.empty:
         covered, light = fill.get(frame, (Box(0, 0, 0, 0), None))
         if light is None or covered.intersect(box) != box:
@@ -97,16 +86,17 @@ def _write(material: Material, frame: int, fill: Fill) -> int:
                 "the matte has changed since: run the same command again",
             )
         rows, columns = covered.slices(box)
-        plate = material.plate.read(frame, channels, box)
-        pixels = composite(plate, light[:, rows, columns].permute(1, 2, 0).numpy(), hole.alpha)
-    write_frame(
-        material.plate.path(frame),
+        fill_light = light[:, rows, columns].permute(1, 2, 0).numpy()
+        plate_light = material.colour.to_light(material.plate.read(frame, box))
+        pixels = material.colour.from_light(composite(plate_light, fill_light, hole.alpha))
+    material.plate.write(
+        frame,
         material.target(frame),
-        channels,
         box,
         pixels,
         hole.alpha > 0,
-        in_place=material.job.in_place,
+        in_place=job.in_place,
+        keep_lossy=job.compression == "keep",
     )
     return int(np.count_nonzero(hole.alpha))
 

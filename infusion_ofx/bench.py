@@ -24,6 +24,8 @@ from infusion_ofx.bench_table import number
 from infusion_ofx.errors import InfusionError, JobError
 from infusion_ofx.report import clip_sheet
 from infusion_ofx.score import logarithm, peak_of, scores, scores_without_truth
+from infusion_ofx.sequence.formats import read_pixels
+from infusion_ofx.sequence.frame import Header, Picked
 from infusion_ofx.sequence.store import Sequence as Frames
 
 __all__ = ["bench", "law_one", "telea"]
@@ -63,19 +65,12 @@ class _Case:
     @classmethod
     def open(cls, folder: Path) -> _Case:
         plate = Frames.open(str(folder / "plate.####.exr"))
-        matte = Frames.open(str(folder / "matte.####.exr"), plate.frames)
-        names = [channel.name for channel in matte.header(plate.frames[0]).channels]
-        channel = "A" if "A" in names else names[0]
+        matte = Frames.open(str(folder / "matte.####.exr"), plate.frames).choose_matte()
         light = _read(plate)
         truth = None
         if (folder / f"clean.{plate.frames[0]:04d}.exr").is_file():
             truth = _read(Frames.open(str(folder / "clean.####.exr"), plate.frames))
-        covered = np.stack(
-            [
-                matte.read(frame, [channel], plate.header(frame).display)[..., 0]
-                for frame in plate.frames
-            ]
-        )
+        covered = np.stack([matte.read(n, plate.header(n).display)[..., 0] for n in plate.frames])
         return cls(folder, plate, light, covered, truth, peak_of(light[covered == 0]))
 
 
@@ -223,9 +218,9 @@ def _run(case: _Case, recipe: str, seed: int, device: str, output: Path, scratch
 def law_one(plate: Frames, result: Frames, matte: Clip) -> Row:
     """Whether a result keeps its plate: samples of any channel, frames, file names, headers.
 
-    matte: (T, H, W) over the display window. Returns ``outside_differ``, samples whose bits differ
-    where the matte is 0, and ``names_kept`` and ``header_kept``. Frames that the result lacks are
-    not compared; ``names_kept`` is then False.
+    matte: (T, H, W) over the display window. Returns ``outside_differ``, samples of any part whose
+    bits differ where the matte is 0, and ``names_kept`` and ``header_kept``. Frames that the result
+    lacks are not compared; ``names_kept`` is then False.
     """
     differ, names, headers = 0, result.frames == plate.frames, True
     for frame, cover in zip(plate.frames, matte, strict=True):
@@ -233,20 +228,36 @@ def law_one(plate: Frames, result: Frames, matte: Clip) -> Row:
             continue
         ours, theirs = result.header(frame), plate.header(frame)
         names = names and ours.path.name == theirs.path.name
-        # A lossy source is written as zip, so that nothing is lost a second time (docs/formats.md).
-        alike = replace(ours, path=theirs.path, compression=theirs.compression) == theirs
-        headers = headers and alike
-        outside = np.ones((theirs.data.height, theirs.data.width), bool)
-        seen = theirs.data.intersect(theirs.display)
-        outside[theirs.data.slices(seen)] = cover[theirs.display.slices(seen)] == 0
-        kept = {channel.name for channel in ours.channels} if ours.data == theirs.data else set()
-        for name in (channel.name for channel in theirs.channels):
-            if name not in kept:
-                differ += int(outside.sum())  # all of the channel is gone
-                continue
-            pair = [_bits(frames.read(frame, [name], theirs.data)) for frames in (result, plate)]
-            differ += int((pair[0] != pair[1])[outside].sum())
+        headers = headers and _said(ours) == _said(theirs)
+        for i, part in enumerate(theirs.parts):
+            outside = np.ones((part.data.height, part.data.width), bool)
+            seen = part.data.intersect(theirs.display)
+            outside[part.data.slices(seen)] = cover[theirs.display.slices(seen)] == 0
+            differ += _differing(ours, theirs, i, outside)
     return {"outside_differ": differ, "names_kept": names, "header_kept": headers}
+
+
+def _differing(ours: Header, theirs: Header, i: int, outside: NDArray[np.bool_]) -> int:
+    """Samples of a part that differ; a channel that is gone differs everywhere."""
+    part, count = theirs.parts[i], 0
+    same = i < len(ours.parts) and ours.parts[i].data == part.data
+    left = set(ours.parts[i].channels) if same else set()
+    for kind in () if part.unread else sorted({channel.type for channel in part.channels}):
+        channels = [channel for channel in part.channels if channel.type == kind]
+        kept = tuple(channel.name for channel in channels if channel in left)
+        count += (len(channels) - len(kept)) * int(outside.sum())
+        if kept:
+            picked = Picked(i, kept, part.data)
+            pair = [_bits(read_pixels(one, picked, part.data)) for one in (ours, theirs)]
+            count += int((pair[0] != pair[1])[outside].sum())
+    return count
+
+
+def _said(header: Header) -> Header:
+    """A header but for its file and its compressions: a lossy source is written as zip, so that
+    nothing is lost a second time (docs/formats.md)."""
+    parts = tuple(replace(part, compression="") for part in header.parts)
+    return replace(header, path=Path(), parts=parts)
 
 
 def telea(light: Clip, matte: Clip, peak: float) -> Clip:
@@ -278,12 +289,8 @@ def _bits(samples: Clip) -> Clip:
 
 
 def _read(frames: Frames) -> Clip:
-    return np.stack(
-        [
-            frames.read(frame, ["R", "G", "B"], frames.header(frame).display)
-            for frame in frames.frames
-        ]
-    )
+    chosen = frames.choose(("R", "G", "B"))
+    return np.stack([chosen.read(n, frames.header(n).display) for n in frames.frames])
 
 
 def _sheet(path: Path, case: _Case, shown: Mapping[str, Clip]) -> None:

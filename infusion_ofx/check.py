@@ -24,7 +24,7 @@ from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.prepare import plan_work
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import format_frames
+from infusion_ofx.sequence.ranges import format_frames
 
 __all__ = ["Report", "check"]
 
@@ -62,6 +62,8 @@ class Report:
     disk_free: int
     seconds: float
     """Expected time, from two steps timed on this machine."""
+    notes: list[str]
+    """Choices that were made for want of an option, and frames that are missing."""
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-ready."""
@@ -85,6 +87,7 @@ class Report:
             f"memory    {self.memory_needed / gib:.1f} GiB of {self.memory_allowed / gib:.1f}",
             f"disk      {self.disk_needed / gib:.2f} GiB of {self.disk_free / gib:.1f} free",
             f"time      about {_clock(self.seconds)} on this machine",
+            *(f"note      {note}" for note in self.notes),
         ]
 
 
@@ -111,7 +114,7 @@ def check(job: Job) -> Report:
         frames=format_frames(frames),
         count=len(frames),
         size=f"{display.width} x {display.height}",
-        channels=", ".join(f"{c.name} {c.type}" for c in material.plate.header(frames[0]).channels),
+        channels=", ".join(f"{c.name} {c.type}" for c in material.plate.channels),
         matte_channel=material.matte_channel,
         output=str(material.target(frames[0])),
         hole_pixels=[int(hole.alpha.sum()) for hole in holes],
@@ -130,6 +133,7 @@ def check(job: Job) -> Report:
         disk_needed=_disk(material, layout, weights),
         disk_free=shutil.disk_usage(_existing(material.target(frames[0]).parent)).free,
         seconds=seconds,
+        notes=material.notes,
     )
 
 

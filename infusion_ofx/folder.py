@@ -1,9 +1,10 @@
 """The job folder: what is written there is the truth about a job, for every front end and every
 farm.
 
-``<data_dir>/<name>/v003/``: job.json, status.json, error.json, ``work/`` (checkpoints, fill),
-``cancel`` (its presence asks for a stop). Every file is written under a temporary name and
-renamed.
+``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
+(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``result.json`` (what was
+written), ``cancel`` (its presence asks for a stop). Every file is written under a temporary name
+and renamed. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,29 +12,48 @@ from __future__ import annotations
 import errno
 import json
 import math
-import os
 import re
 import shutil
 import socket
-import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infusion_ofx.errors import InfusionError, exit_code_of
+from infusion_ofx.errors import JobError, TryAgainError
 from infusion_ofx.job import Job
-from infusion_ofx.progress import Progress
+from infusion_ofx.paths import PATHS, PathMap, moved
 from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
-__all__ = ["JobFolder"]
+__all__ = ["JobFolder", "Record", "read_json", "write_json"]
 
 _NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place")
 """Settings that change no pixel: a job that differs in these alone goes on where the other
 stopped."""
 
 _VERSION = re.compile(r"v(\d{3,})")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What job.json says: the job, and what was known when it was made."""
+
+    job: Job
+    version: str
+    """Infusion's."""
+    inputs: str
+    """Digest of the plate's and the matte's files."""
+    stages: Mapping[str, int]
+    """The engine's stages in order, ``train-03`` and the like, with the steps of each."""
+    memory: int = 0
+    """Most bytes that the engine will hold; 0 where nobody has worked it out."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the job the same job: two that agree in it have the same pixels."""
+        settings = {k: v for k, v in self.job.to_dict().items() if k not in _NOT_PIXELS}
+        return {"version": self.version, "inputs": self.inputs, "settings": settings}
 
 
 @dataclass(frozen=True)
@@ -44,97 +64,197 @@ class JobFolder:
 
     @classmethod
     def adopt(
-        cls, job: Job, root: Path, *, version: str, inputs: str, arithmetic: str = ""
+        cls, record: Record, root: Path, arithmetic: Mapping[str, Any] | None = None
     ) -> JobFolder:
         """The folder of this very job below ``root``, or the next free version for it.
 
-        version: Infusion's. inputs: a digest of the plate's and the matte's files. The job is the
-        same when version, inputs and every setting that can change a pixel are the same.
+        arithmetic: that of this process; None takes whichever the job was begun in. The job is the
+        same when that and its identity are the same.
 
         Raises:
             JobError: when the folder may not be made.
             TryAgainError: when the storage fails.
         """
-        settings = {k: v for k, v in job.to_dict().items() if k not in _NOT_PIXELS}
-        identity: dict[str, Any] = {"version": version, "inputs": inputs}
-        identity |= {"arithmetic": arithmetic, "settings": settings}
-        record = {**identity, "job": job.to_dict(), "host": socket.gethostname()}
         while True:
             versions = _versions(root)
             for path in reversed(versions.values()):
-                if _same(path / "job.json", identity):
-                    return cls(path)._ready(record)
+                found = cls(path)
+                if found._holds(record) and found._begun_in(arithmetic):
+                    return found._ready(record)
             fresh = cls(root / f"v{max(versions, default=0) + 1:03d}")
             if fresh._claim(record):
                 return fresh._ready(record)
 
+    def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
+        """What the folder's job.json says, its paths as they are on this machine.
+
+        paths: asked first; then the folder's own move since it was made, if it was moved. None
+        leaves the paths as they are on the machine that made the job.
+
+        Raises:
+            JobError: when there is none, or a path is another system's and no rule maps it.
+        """
+        facts = self._job_facts()
+        try:
+            job = Job.from_dict(facts["job"])
+            stages = {str(name): int(steps) for name, steps in facts["stages"].items()}
+            version, inputs = str(facts["version"]), str(facts["inputs"])
+            was, memory = str(facts["folder"]), int(facts["memory"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise self._no_job() from error
+        if paths is not None:
+            job = replace(paths, last=moved(was, self.path)).job(job)
+        return Record(job, version, inputs, stages, memory)
+
     @property
     def work(self) -> Path:
-        """Where checkpoints and the finished fill are kept."""
+        """Where the prepared region, checkpoints and the finished fill are kept."""
         return self.path / "work"
+
+    @property
+    def result(self) -> Path:
+        """What says that every frame is written, and how."""
+        return self.path / "result.json"
+
+    def status(self, task: str) -> Path:
+        """Where a task says how it stands; ``run`` is all of them in one process."""
+        return self.path / ("status.json" if task == "run" else f"tasks/{task}.json")
+
+    def settle(self, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
+        """The arithmetic that this job is done in: the first that is told, by whichever process.
+
+        Raises:
+            TryAgainError: when the storage fails.
+        """
+        if self.settled() is None:
+            _publish(self.work / "arithmetic", "arithmetic.json", arithmetic)
+        settled = self.settled()
+        if settled is None:
+            raise TryAgainError(
+                f"{str(self.work / 'arithmetic')!r} cannot be read",
+                "look at the storage, and run the command again",
+            )
+        return settled
+
+    def settled(self) -> dict[str, Any] | None:
+        """What ``settle`` has kept; None where nothing was begun yet."""
+        return read_json(self.work / "arithmetic" / "arithmetic.json") or None
 
     def cancelled(self) -> bool:
         """Whether somebody asked this job to stop by leaving a file named ``cancel``."""
         return (self.path / "cancel").exists()
 
-    def status(self, state: str, progress: Progress | None = None, **more: Any) -> None:
-        """Says how the job stands: ``running``, ``stopped``, ``failed`` or ``done``."""
-        facts: dict[str, Any] = {"state": state, "heartbeat": time.time()}
-        facts |= {"host": socket.gethostname(), "pid": os.getpid(), **more}
-        if progress is not None:
-            facts |= {
-                "stage": progress.stage,
-                "step": progress.step,
-                "steps": progress.steps,
-                "percent": round(100 * progress.fraction, 2),
-                "seconds_left": progress.seconds_left,
-                "loss": progress.loss,
-                "peak_memory": progress.memory,
-            }
-        write_json(self.path / "status.json", facts)
+    def cancel(self, wanted: bool = True) -> None:
+        """Asks every task of the job to stop, and later ones not to start; or takes that back.
 
-    def error(self, error: BaseException) -> None:
-        """Leaves the error's code, message and hint for whoever opens the folder."""
-        message = Exception.__str__(error) if isinstance(error, InfusionError) else repr(error)
-        hint = error.hint if isinstance(error, InfusionError) else ""
-        facts = {"code": exit_code_of(error), "message": message, "hint": hint}
-        write_json(self.path / "error.json", facts)
-
-    def _claim(self, record: Mapping[str, Any]) -> bool:
-        """Makes this version's folder, job.json in it; False when another job was quicker."""
-        making = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
+        Raises:
+            JobError: when there is no job, or the folder may not be written.
+        """
+        self._job_facts()
         try:
-            making.mkdir(parents=True)
-            write_json(making / "job.json", record)
-            return _renamed(making, self.path)
+            if wanted:
+                (self.path / "cancel").touch()
+            else:
+                (self.path / "cancel").unlink(missing_ok=True)
         except OSError as error:
-            raise storage_error(self.path, error) from error
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
+            raise storage_error(self.path / "cancel", error) from error
 
-    def _ready(self, record: Mapping[str, Any]) -> JobFolder:
+    def _job_facts(self) -> dict[str, Any]:
+        facts = read_json(self.path / "job.json")
+        if not facts:
+            raise self._no_job()
+        return facts
+
+    def _no_job(self) -> JobError:
+        return JobError(
+            f"{str(self.path)!r} is no job folder: its job.json cannot be read",
+            "give the folder that `infusion run` or `infusion farm export` has named",
+        )
+
+    def _holds(self, record: Record) -> bool:
+        """Whether the job here is this very job; one that cannot be read is not."""
+        facts = read_json(self.path / "job.json")
+        try:
+            rule = moved(facts["folder"], self.path)
+            settings = {
+                name: (rule.apply(value) or value) if rule and name in PATHS and value else value
+                for name, value in facts["settings"].items()
+            }
+        except (KeyError, TypeError, AttributeError):
+            return False
+        kept = {**facts, "settings": settings}
+        plain = json.loads(json.dumps(record.identity))
+        return all(kept.get(key) == value for key, value in plain.items())
+
+    def _begun_in(self, arithmetic: Mapping[str, Any] | None) -> bool:
+        """Whether a process of this arithmetic can go on with what is there."""
+        begun = self.settled()
+        return arithmetic is None or begun is None or begun == dict(arithmetic)
+
+    def _facts(self, record: Record) -> dict[str, Any]:
+        """job.json: the identity, and all else that ``read`` asks for."""
+        more = {"job": record.job.to_dict(), "stages": dict(record.stages)}
+        where = {"memory": record.memory, "folder": str(self.path), "host": socket.gethostname()}
+        return {**record.identity, **more, **where}
+
+    def _claim(self, record: Record) -> bool:
+        """Makes this version's folder, job.json in it; False when another job was quicker."""
+        return _publish(self.path, "job.json", self._facts(record))
+
+    def _ready(self, record: Record) -> JobFolder:
         """Makes what is missing, clears what an earlier run asked or complained about."""
         try:
-            self.work.mkdir(exist_ok=True)
-            for leftover in ("cancel", "error.json"):
-                (self.path / leftover).unlink(missing_ok=True)
+            for name in ("work", "tasks", "logs"):
+                (self.path / name).mkdir(exist_ok=True)
+            (self.path / "error.json").unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
-        write_json(self.path / "job.json", record)
-        sweep(self.path)
-        sweep(self.work)
+        self.cancel(False)
+        write_json(self.path / "job.json", self._facts(record))
+        for folder in (self.path, self.work, self.path / "tasks"):
+            sweep(folder)
         return self
 
 
-def _renamed(making: Path, path: Path) -> bool:
-    """Gives a folder its name; False where another job's folder has it."""
+def _publish(folder: Path, name: str, facts: Mapping[str, Any]) -> bool:
+    """Makes a folder with one JSON file in it, at once; False where it is there already.
+
+    A folder that is not empty is never replaced by a rename, on any file system: so the first of
+    several processes has its way, and links are not needed.
+
+    Raises:
+        JobError: when it may not be made.
+        TryAgainError: when the storage fails.
+    """
+    making = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
-        making.rename(path)
+        making.mkdir(parents=True)
+        write_json(making / name, facts)
+        return _renamed(making, folder)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _renamed(making: Path, folder: Path) -> bool:
+    """Gives a folder its name; False where another has it."""
+    try:
+        making.rename(folder)
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             return False
         raise
     return True
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty when it is missing, damaged or none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
@@ -160,12 +280,3 @@ def _versions(root: Path) -> dict[int, Path]:
         return {}
     found = {int(m[1]): path for path in root.iterdir() if (m := _VERSION.fullmatch(path.name))}
     return dict(sorted(found.items()))
-
-
-def _same(record: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether a job.json was written for the same job; one that cannot be read was not."""
-    try:
-        kept = json.loads(record.read_text(encoding="utf-8"))
-        return all(kept[key] == value for key, value in json.loads(json.dumps(identity)).items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False

@@ -47,7 +47,8 @@ class Job:
     """
 
     plate: str = _setting(
-        MISSING, "The plate: plate.####.exr, plate.%04d.dpx, a folder or one file."
+        MISSING,
+        "The plate: plate.####.exr, plate.%04d.dpx, 'plate.#.exr 1001-1100', a folder or one file.",
     )
     matte: str = _setting(
         MISSING, "The matte round what must go, 1 = fill. One file serves all frames."
@@ -57,6 +58,12 @@ class Job:
     )
     frames: str = _setting(
         "", "Frame range, such as 1001-1100x2,1200. Empty: every frame of the plate."
+    )
+    missing: str = _setting(
+        "error",
+        "What to do about frames that are not there. hold: take the nearest earlier one; skip: "
+        "leave them out; black: a black plate, a matte with nothing to fill.",
+        choices=("error", "hold", "skip", "black"),
     )
     recipe: str = _setting(
         "standard", "How much work to put in; 'paper' is the published method.", choices=RECIPES
@@ -76,10 +83,26 @@ class Job:
     sampling_steps: int | None = _setting(
         None, "Network calls from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
     )
+    prior: str = _setting(
+        "auto",
+        "What other frames show of the hole. auto: taken where it can be trusted; off: all is made "
+        "up; only: nothing is.",
+        choices=("auto", "off", "only"),
+    )
     seed: int = _setting(0, "Same seed, same pixels.", minimum=0, maximum=2**31 - 1)
     channels: str = _setting("R,G,B", "The plate's channels to fill, by name.")
+    layer: str = _setting("", "Layer or part of the plate that the channels are in, as beauty.")
+    view: str = _setting(
+        "",
+        "Eye to work on, as left: %V in names, its first letter for %v, and views within a file.",
+    )
     matte_channel: str = _setting(
-        "", "The matte's channel. Empty: A, else the only channel, else R."
+        "", "The matte's channel, as mask.A. Empty: A, else the only channel, else R."
+    )
+    colorspace: str = _setting(
+        "auto",
+        "Encoding of the plate: an OpenColorIO name from $OCIO or the studio config. auto: EXR and "
+        "float linear, DPX log Cineon, other integers sRGB.",
     )
     grow: int = _setting(0, "Pixels to grow the matte by before filling.", minimum=0, maximum=200)
     feather: int = _setting(
@@ -108,6 +131,11 @@ class Job:
         5.0, "Longest time between two checkpoints.", minimum=0.0, maximum=1440.0
     )
     data_dir: str = _setting("", "Where job folders go. Empty: 'infusion' beside the output.")
+    compression: str = _setting(
+        "auto",
+        "auto: a lossy source is written as zip, so that nothing is lost twice; keep: as it was.",
+        choices=("auto", "keep"),
+    )
     in_place: bool = _setting(False, "Allow the output to replace the plate's own files.")
 
     def faults(self) -> list[str]:
@@ -115,7 +143,7 @@ class Job:
         found = []
         for f in fields(self):
             found += _value_faults(f, getattr(self, f.name))
-        for name in ("plate", "matte", "output", "channels"):
+        for name in ("plate", "matte", "output", "channels", "colorspace"):
             value = getattr(self, name)
             if isinstance(value, str) and not value.strip():
                 found.append(f"'{name}' is empty")

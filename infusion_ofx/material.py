@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from infusion_ofx.colour import Encoding, encoding
 from infusion_ofx.composite import clean_matte, hole_box, shape_matte
 from infusion_ofx.engine.recipe import Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
+from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import Pattern, parse_frames
-from infusion_ofx.sequence.store import Sequence, check_extension, is_same_file
+from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
+from infusion_ofx.sequence.ranges import parse_frames
+from infusion_ofx.sequence.store import Sequence, is_same_file
 
-__all__ = ["Hole", "Material", "is_folder", "open_material"]
+__all__ = ["Hole", "Material", "is_folder", "open_material", "recipe_of"]
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -37,6 +40,11 @@ class Hole:
     """(height, width) of the box: how much of the fill each pixel takes, float32 in [0, 1]; from
     ``plan_work`` whether it takes any, boolean."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return int(self.alpha.nbytes)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -44,37 +52,55 @@ class Material:
 
     job: Job
     plate: Sequence
+    """With the channels chosen that are to be filled."""
     matte: Sequence
-    channels: tuple[str, ...]
-    matte_channel: str
+    """With its one channel chosen."""
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """The frames to be worked on, ascending."""
-        return self.plate.frames
+        """The frames to be worked on, ascending: those that both sequences serve."""
+        return self.matte.frames
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the plate's channels that are to be filled, as the first frame has them."""
+        return tuple(channel.name for channel in self.plate.channels)
+
+    @property
+    def matte_channel(self) -> str:
+        """Name of the matte's channel, as its first frame has it."""
+        return self.matte.channels[0].name
+
+    @property
+    def notes(self) -> list[str]:
+        """Choices that were made and that the log should hold, a sentence each."""
+        notes = [sequence.note for sequence in (self.plate, self.matte) if sequence.note]
+        notes.append(f"the plate's colours are {self.colour.name}")
+        if not self.job.matte_channel:
+            notes.append(f"the matte is channel {self.matte_channel} of {self.job.matte!r}")
+        return notes
 
     @cached_property
     def recipe(self) -> Recipe:
         """The job's recipe, with the artist's own numbers."""
-        job = self.job
-        return choose(
-            job.recipe,
-            intervals=job.intervals,
-            steps=job.steps,
-            sampling_steps=job.sampling_steps,
-        )
+        return recipe_of(self.job)
+
+    @cached_property
+    def colour(self) -> Encoding:
+        """The encoding of the plate's chosen channels: the way to light and back."""
+        return encoding(self.job.colorspace, self.plate.header(self.frames[0]))
 
     @cached_property
     def area(self) -> Box:
         """All pixels that any frame of the plate has: what can be worked on."""
-        area = self.plate.header(self.frames[0]).data
+        area = self.plate.data(self.frames[0])
         for frame in self.frames[1:]:
-            area = area.union(self.plate.header(frame).data)
+            area = area.union(self.plate.data(frame))
         return area
 
     def target(self, frame: int) -> Path:
         """Where a frame of the result goes."""
-        return _target(self.job.output, self.plate.path(frame), frame)
+        return _target(self.job, self.plate, frame)
 
     def hole(self, frame: int) -> Hole:
         """Reads a frame's matte and shapes it as the job asks; nothing outside the plate's data
@@ -83,20 +109,19 @@ class Material:
         Raises:
             SequenceError: when the matte cannot be read.
         """
-        window = self.matte.header(frame).data
-        matte = clean_matte(self.matte.read(frame, [self.matte_channel], window)[:, :, 0])
-        box = hole_box(matte, window)
+        window = self.matte.data(frame)
+        matte = self.matte.read(frame, window)[:, :, 0]
+        box = hole_box(matte > 0, window)
         if box.empty:
             return Hole(box, np.zeros((0, 0), np.float32))
-        grow = self.job.grow
-        roomy = box.grow(grow + 1)
+        roomy = box.grow(self.job.grow + 1)
         padded = np.zeros((roomy.height, roomy.width), np.float32)
-        padded[roomy.slices(box)] = matte[window.slices(box)]
+        padded[roomy.slices(box)] = clean_matte(matte[window.slices(box)])
         return self._shaped(padded, roomy, frame)
 
     def _shaped(self, matte: Array, box: Box, frame: int) -> Hole:
         """Grown and feathered within the frame's own pixels, and cut to what is left."""
-        inside = box.intersect(self.plate.header(frame).data)
+        inside = box.intersect(self.plate.data(frame))
         grown = shape_matte(matte, grow=self.job.grow, feather=0)[box.slices(inside)]
         alpha = shape_matte(grown, grow=0, feather=self.job.feather)
         tight = hole_box(alpha, inside)
@@ -115,29 +140,55 @@ class Material:
         return total.hexdigest()
 
 
+def recipe_of(job: Job) -> Recipe:
+    """A job's recipe, with the artist's own numbers."""
+    return choose(
+        job.recipe,
+        intervals=job.intervals,
+        steps=job.steps,
+        sampling_steps=job.sampling_steps,
+    )
+
+
 def open_material(job: Job) -> Material:
     """Finds the job's sequences and holds them against each other and the job.
 
     Raises:
         JobError: naming every fault at once.
     """
-    faults: list[InfusionError] = []
     job.check()
+    faults: list[InfusionError] = []
     frames = _try(faults, lambda: parse_frames(job.frames) if job.frames else None)
-    plate = _try(faults, lambda: Sequence.open(job.plate, frames))
-    wanted = plate.frames if plate else frames
-    matte = _try(faults, lambda: Sequence.open(job.matte, wanted))
-    channels = tuple(name.strip() for name in job.channels.split(","))
+    plate = _try(faults, lambda: _open(job, job.plate, frames))
+    matte = _try(faults, lambda: _open(job, job.matte, plate.frames if plate else frames))
     _try(faults, lambda: _check_output(job, plate, matte))
-    if plate:
-        _try(faults, lambda: plate.check_channels(channels))
-        _try(faults, plate.check_rewrite)
-    matte_channel = _try(faults, lambda: _matte_channel(job, matte)) if matte else ""
+    chosen = _try(faults, lambda: _choose(job, plate)) if plate else None
+    shaped = _try(faults, lambda: matte.choose_matte(job.matte_channel)) if matte else None
     if plate and matte:
         _try(faults, lambda: _check_sizes(plate, matte))
-    if faults or not plate or not matte:
+    if chosen:
+        first = chosen.header(chosen.frames[0])
+        _try(faults, lambda: encoding(job.colorspace, first).check(len(chosen.channels)))
+    if faults or not chosen or not shaped:
         raise faults[0] if len(faults) == 1 else JobError("; ".join(map(str, faults)))
-    return Material(job, plate, matte, channels, matte_channel or "")
+    return Material(job, chosen, shaped)
+
+
+def _open(job: Job, text: str, frames: tuple[int, ...] | None) -> Sequence:
+    return Sequence.open(text, frames, view=job.view, missing=job.missing)
+
+
+def _choose(job: Job, plate: Sequence) -> Sequence:
+    """The plate with its channels, when it has them and all of it could be kept."""
+    first = plate.header(plate.frames[0])
+    if job.view and not first.views and not wants_view(job.plate):
+        raise SequenceError(
+            f"{str(first.path)!r} tells no views apart, and --view is {job.view!r}",
+            "name the plate with %V or %v, or leave out --view",
+        )
+    chosen = plate.choose([name.strip() for name in job.channels.split(",")], job.layer)
+    chosen.check_rewrite(job.compression == "keep")
+    return chosen
 
 
 def _try(faults: list[InfusionError], action: Callable[[], T]) -> T | None:
@@ -148,23 +199,8 @@ def _try(faults: list[InfusionError], action: Callable[[], T]) -> T | None:
         return None
 
 
-def _matte_channel(job: Job, matte: Sequence) -> str:
-    """The channel that is asked for, else the one that the header suggests."""
-    if job.matte_channel:
-        matte.check_channels([job.matte_channel])
-        return job.matte_channel
-    header = matte.header(matte.frames[0])
-    if not header.matte_channel:
-        names = ", ".join(channel.name for channel in header.channels)
-        raise SequenceError(
-            f"the matte {job.matte!r} has no channel A or R; it has {names}",
-            "name one with --matte-channel",
-        )
-    return header.matte_channel
-
-
 def _check_sizes(plate: Sequence, matte: Sequence) -> None:
-    for frame in plate.frames:
+    for frame in matte.frames:
         ours, theirs = plate.header(frame).display, matte.header(frame).display
         if ours != theirs:
             raise SequenceError(
@@ -176,15 +212,24 @@ def _check_sizes(plate: Sequence, matte: Sequence) -> None:
 
 def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> None:
     """Refuses an output that has no place for the frame number, or that lies on the input."""
+    if wants_view(job.output) and not job.view:
+        raise JobError(f"the output {job.output!r} has a place for the view", "say it with --view")
     if plate is None:
         return
-    targets = [_target(job.output, plate.path(frame), frame) for frame in plate.frames]
+    if job.in_place and plate.missing and job.missing != "skip":
+        raise JobError(
+            f"frames of {job.plate!r} are missing, and in place those that stand in for them would "
+            "change as they are read",
+            "choose another output, or --missing skip",
+        )
+    frames = matte.frames if matte else plate.frames
+    targets = [_target(job, plate, frame) for frame in frames]
     if len(set(targets)) < len(targets):
         raise JobError(
             f"the output {job.output!r} names one file for {len(targets)} frames",
             "write a pattern such as fill.####.exr, or a folder",
         )
-    for frame, target in zip(plate.frames, targets, strict=True):
+    for frame, target in zip(frames, targets, strict=True):
         check_extension(plate.path(frame), target)
         if matte is not None and is_same_file(target, matte.path(frame)):
             raise JobError(
@@ -202,8 +247,9 @@ def is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or not Path(output).suffix or Path(output).is_dir()
 
 
-def _target(output: str, source: Path, frame: int) -> Path:
+def _target(job: Job, plate: Sequence, frame: int) -> Path:
     """A frame's output: from the pattern, or in the output's folder under the plate's own name."""
+    output = expand_view(job.output, job.view)
     if is_folder(output):
-        return Path(output) / source.name
+        return Path(output) / output_name(plate.name(frame))
     return Pattern.parse(output).path(frame)

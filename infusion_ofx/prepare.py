@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from infusion_ofx import plan
+from infusion_ofx.composite import hole_box
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
+from infusion_ofx.routing import route
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
@@ -24,7 +26,9 @@ from infusion_ofx.working import Working
 __all__ = ["Prepared", "plan_work", "prepare"]
 
 Array = npt.NDArray[Any]
-T = TypeVar("T")
+
+_THREADS = 4
+"""Frames that are decoded side by side."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,11 @@ class Prepared:
     """Everything that the engine needs, and the way back to light."""
 
     plan: Plan
+    """What the engine does; without windows where the shot itself has shown all of the hole."""
     shot: Shot
     working: Working
+    holes: tuple[Box, ...]
+    """Round each frame's matte: what the fill has to cover."""
 
 
 def plan_work(
@@ -49,11 +56,31 @@ def plan_work(
     """
     recipe, budget, frames = material.recipe, int(material.job.memory * 2**30), material.frames
     holes = []
-    for frame in frames:
-        holes.append(_hard(material.hole(frame), frame, material))
+    for _, hole in read_ahead(
+        frames, lambda frame: _hard(material, frame), budget=budget // 8, threads=_THREADS
+    ):
+        holes.append(hole)
         on_frame(len(holes))
-    layout = plan.make(
-        [hole.box for hole in holes],
+    layout = _layout(material, [hole.box for hole in holes])
+    needed = memory(recipe, layout) if layout.windows else 0
+    if needed > budget:
+        raise JobError(
+            f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
+            "raise --memory, choose a lighter --recipe, narrow the frame range, or make the matte "
+            "smaller",
+        )
+    if all(_covers(hole, material.plate.data(f)) for f, hole in zip(frames, holes, strict=True)):
+        raise JobError(
+            f"the matte {material.job.matte!r} covers every pixel of every frame",
+            "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
+        )
+    return holes, layout
+
+
+def _layout(material: Material, holes: Sequence[Box]) -> Plan:
+    recipe, budget = material.recipe, int(material.job.memory * 2**30)
+    return plan.make(
+        holes,
         material.area,
         frames=recipe.frames,
         overlap=recipe.overlap,
@@ -62,29 +89,15 @@ def plan_work(
         tile=largest_tile(recipe, budget),
         voxels=budget // 4 // REGION_BYTES,
     )
-    needed = memory(recipe, layout) if layout.windows else 0
-    if needed > budget:
-        raise JobError(
-            f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
-            "raise --memory, choose a lighter --recipe, narrow the frame range, or make the matte "
-            "smaller",
-        )
-    if all(
-        _covers(hole, material.plate.header(f).data) for f, hole in zip(frames, holes, strict=True)
-    ):
-        raise JobError(
-            f"the matte {material.job.matte!r} covers every pixel of every frame",
-            "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
-        )
-    return holes, layout
 
 
 def _covers(hole: Hole, data: Box) -> bool:
     return hole.box == data and bool(hole.alpha.all())
 
 
-def _hard(hole: Hole, frame: int, material: Material) -> Hole:
+def _hard(material: Material, frame: int) -> Hole:
     """The hole with a yes or no for each pixel, which is all that the engine wants to know."""
+    hole = material.hole(frame)
     if material.job.in_place and ((hole.alpha > 0) & (hole.alpha < 1)).any():
         raise JobError(
             f"frame {frame}: the matte has soft pixels, and in place they would be mixed again by "
@@ -97,7 +110,8 @@ def _hard(hole: Hole, frame: int, material: Material) -> Hole:
 def prepare(
     material: Material, holes: list[Hole], layout: Plan, on_frame: Callable[[int], None]
 ) -> Prepared:
-    """Reads the planned region of the plate and takes it to the working range.
+    """Reads the planned region of the plate, fills what the shot itself has shown of the hole
+    (routing.py), and takes it to the working range.
 
     Plate pixels that are not finite count as hole: the network never sees them.
 
@@ -108,12 +122,15 @@ def prepare(
     unknown, light = [], []
     for i, (frame, pixels) in enumerate(_read_region(material, layout)):
         plate = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        data = material.plate.header(frame).data
+        data = material.plate.data(frame)
         bad = _unknown(plate, holes[i], layout.region[i], data)
         unknown.append(bad)
         light.append(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
         on_frame(i + 1)
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
+    boxes = tuple(hole.box for hole in holes)
+    if material.job.prior != "off":
+        layout = _route(material, clean, hole, boxes, layout)
     known = _known(clean, hole, layout.sampled)
     if not known.shape[1]:
         known = _known(clean, hole, layout.region)
@@ -127,17 +144,42 @@ def prepare(
         light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
     shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))
-    return Prepared(layout, shot, working)
+    return Prepared(layout, shot, working, boxes)
+
+
+def _route(
+    material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
+) -> Plan:
+    """Puts what other frames show of the hole into it, and plans what is left to be made up."""
+    only = material.job.prior == "only"
+    for i, part in enumerate(
+        route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
+    ):
+        if not part.box.empty:
+            clean.view(i, part.box).copy_(
+                torch.where(part.taken, part.light.to(clean.data[i].dtype), clean.view(i, part.box))
+            )
+            unknown.view(i, part.box)[:, part.taken] = 0
+    if only:
+        return replace(layout, windows=())
+    rest = _layout(
+        material,
+        [
+            box if box.empty else hole_box(unknown.view(i, box)[0].numpy(), box)
+            for i, box in enumerate(holes)
+        ],
+    )
+    return replace(rest, region=layout.region)
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:
     boxes = dict(zip(material.frames, layout.region, strict=True))
 
     def load(frame: int) -> Array:
-        return material.plate.read(frame, list(material.channels), boxes[frame])
+        return material.colour.to_light(material.plate.read(frame, boxes[frame]))
 
     budget = int(material.job.memory * 2**30 / 8)
-    return read_ahead(material.frames, load, budget=budget, threads=4)
+    return read_ahead(material.frames, load, budget=budget, threads=_THREADS)
 
 
 def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-__all__ = ["Meter", "OnProgress", "Progress", "ignore"]
+__all__ = [
+    "Meter",
+    "OnProgress",
+    "Progress",
+    "clock_text",
+    "ignore",
+    "one_line",
+    "short_text",
+    "size_text",
+    "status_text",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,13 @@ class Progress:
     Bytes."""
     message: str = ""
     """A sentence for the log, such as a choice that was made; empty for a plain step."""
+
+    @property
+    def percent(self) -> float:
+        """Percent of the whole job, 0 to 100 whatever comes: OpenJD refuses anything outside."""
+        if not math.isfinite(self.fraction):
+            return 0.0
+        return 100 * min(max(self.fraction, 0.0), 1.0)
 
 
 OnProgress = Callable[[Progress], None]
@@ -67,3 +85,40 @@ class Meter:
     def say(self, message: str) -> None:
         """Reports a sentence for the log."""
         self.on_progress(replace(self.last, message=message, memory=self.memory()))
+
+
+def status_text(progress: Progress) -> str:
+    """One report in words: stage, steps, time left, loss, memory, then its message."""
+    text = short_text(progress)
+    return f"{text}: {one_line(progress.message)}" if progress.message else text
+
+
+def short_text(progress: Progress) -> str:
+    """One report in words, without its message."""
+    parts = [progress.stage]
+    if progress.steps:
+        parts[0] += f" {progress.step}/{progress.steps}"
+    if progress.seconds_left is not None and math.isfinite(progress.seconds_left):
+        parts.append(f"{clock_text(progress.seconds_left)} left")
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4g}")
+    if progress.memory:
+        parts.append(size_text(progress.memory))
+    return ", ".join(parts)
+
+
+def one_line(text: str) -> str:
+    """The text without line ends, so that no part of it can pose as a line of its own."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def clock_text(seconds: float) -> str:
+    """A time as ``1:23`` or ``2:03:04``."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size_text(count: float) -> str:
+    """Bytes as ``312 MiB`` or ``1.2 GiB``."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

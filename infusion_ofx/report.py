@@ -117,10 +117,10 @@ def read_clip(
     Raises:
         SequenceError: when a frame is missing, cannot be read, or has another size.
     """
-    sequence = store.Sequence.open(text)
-    chosen = list(sequence.frames if frames is None else frames)
-    box = sequence.header(chosen[0]).display
-    return np.stack([sequence.read(frame, list(channels), box) for frame in chosen])
+    wanted = None if frames is None else tuple(frames)
+    sequence = store.Sequence.open(text, wanted).choose(channels)
+    box = sequence.header(sequence.frames[0]).display
+    return np.stack([sequence.read(frame, box) for frame in wanted or sequence.frames])
 
 
 def _check(rows: Sequence[tuple[str, Sequence[Picture]]], frames: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Stopping on a signal: noted at once, obeyed where nothing is half done. Standard library only."""
+"""Signals: noted at once, obeyed where nothing is half done. Standard library only."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Signals:
     """Which signal has asked for a stop, if any."""
 
     received: int | None = None
+    checkpoint: bool = False
+    """Whether USR1 has asked for a checkpoint that is not written yet."""
 
     def stopped(self, kept: str) -> Stopped:
         """The error that a stop ends with; without a signal, a ``cancel`` file has asked for it."""
@@ -32,7 +34,8 @@ class Signals:
 def stopping() -> Iterator[Signals]:
     """While inside, INT and TERM are noted instead of ending the process; a second INT ends it.
 
-    Only the main thread can take signals; in another nothing is changed.
+    USR1 asks for a checkpoint and no stop. Only the main thread can take signals; in another
+    nothing is changed.
     """
     signals = Signals()
 
@@ -44,7 +47,13 @@ def stopping() -> Iterator[Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        signals.checkpoint = True
+
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    if hasattr(signal, "SIGUSR1"):  # not on Windows
+        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, ask)
     try:
         yield signals
     finally:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+
+from infusion_ofx.job import Job
 
 # A busy machine is no failure, and CI must not fail on luck: there the examples are fixed.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +34,29 @@ class Shot:
     matte: str
     """Pattern of the matte: one half channel A, 1 in the hole."""
     frames: tuple[int, ...]
+
+    def job(self, output: str = "out/", **settings: Any) -> Job:
+        """The cheapest job there is on this shot; output lies in its folder."""
+        tiny = {"recipe": "draft", "steps": 2, "sampling_steps": 3, "threads": 1, "device": "cpu"}
+        return Job(self.plate, self.matte, f"{self.folder}/{output}", **{**tiny, **settings})
+
+    def pixels(self, output: str = "out") -> dict[str, bytes]:
+        """The samples of each frame in a folder of the shot's, without the headers."""
+        import OpenImageIO as oiio
+
+        found = {}
+        for path in sorted((self.folder / output).glob("*.exr")):
+            file = oiio.ImageInput.open(str(path))
+            assert file is not None, oiio.geterror()
+            pixels = file.read_image(0, 0, 0, file.spec().nchannels, oiio.HALF)
+            assert pixels is not None, file.geterror()
+            found[path.name] = pixels.tobytes()
+            file.close()
+        return found
+
+    def hidden(self) -> list[str]:
+        """Temporaries that were left anywhere below the shot."""
+        return [str(path) for path in self.folder.rglob(".*")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,6 +89,26 @@ def _one_thread() -> Iterator[None]:
 def device(request: pytest.FixtureRequest) -> str:
     """The device of ``--device``."""
     return str(request.config.getoption("--device"))
+
+
+class FullDisk:
+    """Inside it no file may grow beyond a size: the system's own way to fill a disk."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __enter__(self) -> None:
+        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.before[1]))
+
+    def __exit__(self, *error: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
+
+
+@pytest.fixture
+def full_disk() -> type[FullDisk]:
+    """Takes the size in bytes that no file may grow beyond while inside."""
+    return FullDisk
 
 
 @pytest.fixture

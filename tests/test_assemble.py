@@ -5,29 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import OpenImageIO as oiio
 import pytest
 import torch
 
-from infusion_ofx.assemble import FILE, assemble, load_fill, save_fill
+from infusion_ofx.assemble import assemble
 from infusion_ofx.errors import IncompleteError, MissingStepError
 from infusion_ofx.job import Job
+from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.store import Sequence, write_frame
+from infusion_ofx.sequence.store import Sequence
 
 if TYPE_CHECKING:
     from conftest import Shot
 
 ALL = Box(0, 0, 24, 32)
 RGB = ["R", "G", "B"]
-Fill = dict[int, tuple[Box, torch.Tensor]]
 
 
-def material_of(shot: Shot) -> Material:
-    output = f"{shot.folder}/out/"
-    return open_material(Job(plate=shot.plate, matte=shot.matte, output=output, recipe="draft"))
+def material_of(shot: Shot, **settings: Any) -> Material:
+    paths = {"plate": shot.plate, "matte": shot.matte, "output": f"{shot.folder}/out/"}
+    return open_material(Job(**{**paths, "recipe": "draft", **settings}))
 
 
 def grey(material: Material, value: float = 0.25) -> Fill:
@@ -36,39 +38,22 @@ def grey(material: Material, value: float = 0.25) -> Fill:
     return {n: (b, torch.full((3, b.height, b.width), value)) for n, b in boxes.items()}
 
 
-def paint(path: Path, channels: list[str], box: Box, value: float) -> None:
+def paint(path: str | Path, channels: list[str], box: Box, value: float) -> None:
     """Sets a box of a frame to one value."""
     shape = (box.height, box.width)
     pixels = np.full((*shape, len(channels)), value, np.float32)
-    write_frame(path, path, channels, box, pixels, np.ones(shape, bool), in_place=True)
+    still = Sequence.open(str(path)).choose(channels)
+    still.write(still.frames[0], Path(path), box, pixels, np.ones(shape, bool), in_place=True)
 
 
 def bits(text: str, frame: int) -> npt.NDArray[Any]:
-    return Sequence.open(text).read(frame, RGB, ALL).view(np.uint16)
+    return Sequence.open(text).choose(RGB).read(frame, ALL).view(np.uint16)
 
 
 def mask(material: Material, frame: int) -> npt.NDArray[np.bool_]:
     """Where the matte of a frame is above 0."""
-    matte = material.matte.read(frame, [material.matte_channel], ALL)[:, :, 0]
+    matte = material.matte.read(frame, ALL)[:, :, 0]
     return np.asarray(matte > 0)
-
-
-def test_a_fill_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    fill: Fill = {-3: (Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), 7: (Box(0, 0, 1, 1), torch.ones(1))}
-    save_fill(tmp_path, fill)
-    kept = load_fill(tmp_path)
-    assert kept is not None and kept.keys() == fill.keys()
-    for frame, (box, light) in fill.items():
-        assert kept[frame][0] == box and torch.equal(kept[frame][1], light)
-
-
-def test_a_damaged_fill_is_no_fill(tmp_path: Path) -> None:
-    assert load_fill(tmp_path) is None
-    save_fill(tmp_path, {1: (Box(0, 0, 2, 2), torch.ones(3, 2, 2))})
-    whole = (tmp_path / FILE).read_bytes()
-    for damaged in (whole[:-3], whole[:-3] + b"abc", b"", b"\xff" * 100):
-        (tmp_path / FILE).write_bytes(damaged)
-        assert load_fill(tmp_path) is None
 
 
 def test_the_fill_lies_in_the_hole_and_every_other_bit_is_the_plates(shot: Shot) -> None:
@@ -94,7 +79,7 @@ def test_light_of_the_plate_that_is_not_finite_gives_way_wherever_the_matte_is_a
     paint(shot.folder / "plate.1001.exr", RGB, Box(8, 10, 9, 11), np.nan)
     material = material_of(shot)
     assemble(material, grey(material), lambda done: None)
-    after = Sequence.open(f"{shot.folder}/out/plate.####.exr").read(1001, RGB, hole)
+    after = Sequence.open(f"{shot.folder}/out/").choose(RGB).read(1001, hole)
     assert (after[0, 0] == 0.25).all() and (after[1:] == 0.625).all()
 
 
@@ -135,3 +120,62 @@ def test_frames_that_vanish_again_are_named(shot: Shot) -> None:
 
     with pytest.raises(IncompleteError, match="frames 1003-1004 of .* are gone again"):
         assemble(material, grey(material), remove)
+
+
+@pytest.mark.parametrize("missing", ["hold", "black"])
+def test_a_frame_that_is_missing_is_written_under_its_own_name(shot: Shot, missing: str) -> None:
+    (shot.folder / "plate.1004.exr").unlink()
+    (shot.folder / "matte.1004.exr").unlink()
+    material = material_of(shot, missing=missing)
+    assemble(material, grey(material), lambda done: None)
+    stood_in, neighbour = (bits(f"{shot.folder}/out/", frame) for frame in (1004, 1003))
+    if missing == "hold":
+        assert np.array_equal(stood_in, neighbour)
+    else:
+        assert not stood_in.any()
+    assert len(list((shot.folder / "out").iterdir())) == 8
+
+
+def test_frames_that_are_left_out_are_not_written(shot: Shot) -> None:
+    (shot.folder / "matte.1004.exr").unlink()
+    material = material_of(shot, missing="skip")
+    assert assemble(material, grey(material), lambda done: None) == 7 * 7 * 7
+    assert not (shot.folder / "out" / "plate.1004.exr").exists()
+    assert len(list((shot.folder / "out").iterdir())) == 7
+
+
+def test_other_layers_of_the_plate_stay_bit_for_bit(shot: Shot) -> None:
+    rng = np.random.default_rng(5)
+    names = [f"{layer}.{name}" for layer in ("beauty", "glow") for name in "BGR"]
+    for frame in shot.frames:
+        spec = oiio.ImageSpec(32, 24, 6, "half")
+        spec.channelnames = names
+        output = oiio.ImageOutput.create("openexr")
+        assert output is not None and output.open(f"{shot.folder}/layers.{frame}.exr", spec)
+        pixels = rng.integers(0, 65536, (24, 32, 6), np.uint16).view(np.float16)
+        assert output.write_image(pixels) and output.close()
+    plate = f"{shot.folder}/layers.####.exr"
+    material = material_of(shot, plate=plate, layer="glow")
+    assemble(material, grey(material), lambda done: None)
+    before, after = (Sequence.open(text).choose(names) for text in (plate, f"{shot.folder}/out/"))
+    for frame in shot.frames:
+        pair = [one.read(frame, ALL).view(np.uint16) for one in (before, after)]
+        differ = (pair[0] != pair[1]).any(axis=2)
+        assert np.array_equal(differ, mask(material, frame))
+        assert np.array_equal(pair[0][..., :3], pair[1][..., :3])
+
+
+def test_a_plate_of_integers_is_filled_in_light_and_written_in_its_own_encoding(
+    shot: Shot,
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    for frame in shot.frames:
+        cv2.imwrite(str(shot.folder / f"scan.{frame}.png"), codes)
+    material = material_of(shot, plate=str(shot.folder / "scan.####.png"))
+    assemble(material, grey(material, 0.18), lambda done: None)
+    for frame in shot.frames:
+        after = cv2.imread(str(shot.folder / "out" / f"scan.{frame}.png"), cv2.IMREAD_UNCHANGED)
+        hole = mask(material, frame)
+        assert after is not None
+        assert np.array_equal(after[~hole], codes[~hole])
+        assert (after[hole] == 118).all()  # IEC 61966-2-1: 0.18 is code 117.6

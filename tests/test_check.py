@@ -14,7 +14,7 @@ from infusion_ofx.check import check
 from infusion_ofx.errors import JobError
 from infusion_ofx.job import Job
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.store import write_frame
+from infusion_ofx.sequence.store import Sequence
 
 if TYPE_CHECKING:
     from conftest import Shot
@@ -28,10 +28,9 @@ def job_of(shot: Shot, **settings: Any) -> Job:
 
 def clear(shot: Shot, frame: int) -> None:
     """Takes the hole out of a frame."""
-    path, box = shot.folder / f"matte.{frame}.exr", Box(0, 0, 24, 32)
-    write_frame(
-        path, path, ["A"], box, np.zeros((24, 32, 1)), np.ones((24, 32), bool), in_place=True
-    )
+    path, everywhere = shot.folder / f"matte.{frame}.exr", np.ones((24, 32), bool)
+    still = Sequence.open(str(path)).choose("A")
+    still.write(frame, path, Box(0, 0, 24, 32), np.zeros((24, 32, 1)), everywhere, in_place=True)
 
 
 def tree(folder: Path) -> dict[str, int]:

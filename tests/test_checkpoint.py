@@ -112,30 +112,32 @@ def test_what_is_missing_or_not_ours_is_none(tmp_path: Path) -> None:
         assert checkpoint.load(tmp_path / name) is None
 
 
-def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
-    assert checkpoint.newest(tmp_path / "nowhere") is None
-    names = [f"checkpoint-{s:04d}-{n:07d}.safetensors" for s, n in ((0, 9), (1, 2), (1, 10))]
+def test_the_newest_whole_checkpoint_of_a_stage_is_found(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path / "nowhere", "train-01") is None
+    names = [f"train-01-{n:07d}.safetensors" for n in (2, 9, 10)]
     for place, name in enumerate(names):
         checkpoint.save(tmp_path / name, {"x": torch.zeros(1)}, {"place": place})
+    checkpoint.save(tmp_path / "train-02-0000011.safetensors", {"x": torch.zeros(1)}, {})
     for place in (2, 1, 0):
-        found = checkpoint.newest(tmp_path)
+        found = checkpoint.newest(tmp_path, "train-01")
         assert found is not None
         assert found[1] == {"place": place}
         raw = (tmp_path / names[place]).read_bytes()
         (tmp_path / names[place]).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
-    assert checkpoint.newest(tmp_path) is None
+    assert checkpoint.newest(tmp_path, "train-01") is None
 
 
-def test_pruning_keeps_the_last_two_and_what_is_no_checkpoint(tmp_path: Path) -> None:
-    for number in (1, 2, 10, 11):
-        path = tmp_path / f"checkpoint-0000-{number:07d}.safetensors"
+def test_pruning_keeps_the_last_ones_of_a_stage_and_what_is_none_of_it(tmp_path: Path) -> None:
+    for stage, number in (("sample-00", 1), ("sample-00", 2), ("sample-00", 10), ("train-00", 1)):
+        path = tmp_path / f"{stage}-{number:07d}.safetensors"
         checkpoint.save(path, {"x": torch.zeros(1)}, {})
     (tmp_path / "fill.safetensors").touch()
-    checkpoint.prune(tmp_path)
+    checkpoint.prune(tmp_path, "sample-00", keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint-0000-0000010.safetensors",
-        "checkpoint-0000-0000011.safetensors",
         "fill.safetensors",
+        "sample-00-0000002.safetensors",
+        "sample-00-0000010.safetensors",
+        "train-00-0000001.safetensors",
     ]
 
 

@@ -120,8 +120,10 @@ def test_without_options_a_job_has_its_own_defaults() -> None:
 def test_every_field_can_be_given_as_an_option() -> None:
     given: dict[str, Any] = {
         "plate": "a", "matte": "b", "output": "c", "frames": "-5--1x2,7", "recipe": "paper",
-        "intervals": 3, "steps": 4, "sampling_steps": 5, "seed": 6, "channels": "Y",
-        "matte_channel": "R", "grow": 7, "feather": 8, "device": "cuda:1", "precision": "float32",
+        "missing": "hold", "intervals": 3, "steps": 4, "sampling_steps": 5, "seed": 6,
+        "channels": "Y", "layer": "beauty", "view": "left", "matte_channel": "mask.R",
+        "colorspace": "ACEScg", "compression": "keep", "grow": 7, "feather": 8,
+        "device": "cuda:1", "precision": "float32", "prior": "off",
         "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
     }  # fmt: skip
     assert given.keys() | {"in_place"} == {f.name for f in fields(Job)}
@@ -286,23 +288,102 @@ def test_doctor_says_what_is_there() -> None:
     assert found["memory"]["total"] >= found["memory"]["free"] > 0
 
 
+def told(*arguments: str) -> dict[str, Any]:
+    """What ``infusion info`` says as JSON."""
+    result = call("info", *arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
 def test_info_says_what_a_sequence_holds(shot: Any) -> None:
     (shot.folder / "plate.1004.exr").unlink()
-    found = json.loads(call("info", shot.plate, "--json").stdout)
-    assert found["frames"] == "1001-1003,1005-1008"
-    assert found["missing_frames"] == "1004"
-    assert found["size"] == "32x24"
-    assert found["channels"] == {"R": "half", "G": "half", "B": "half"}
-    assert found["as_a_plate"] == "R,G,B"
-    assert json.loads(call("info", shot.matte, "--json").stdout)["as_a_matte"] == "A"
+    found = told(shot.plate)
+    assert (found["frames"], found["frame_count"]) == ("1001-1003,1005-1008", 7)
+    assert (found["missing_frames"], found["damaged_frames"]) == ("1004", {})
+    assert (found["format"], found["size"]) == ("openexr", "32x24")
+    assert found["parts"] == [
+        {
+            "name": "",
+            "view": "",
+            "data_window": "0 0 - 31 23",
+            "compression": "zip",
+            "channels": {"B": "half", "G": "half", "R": "half"},
+            "unread": "",
+        }
+    ]
+    assert found["as_a_plate"] == {"layer": "", "channels": "R,G,B"}
+    assert found["encoding"].startswith("linear")
+    assert told(shot.matte)["as_a_matte"] == "A"
+    assert told(f"{shot.plate} 1001-1002")["missing_frames"] == ""
 
 
-def test_info_for_people_is_a_table(shot: Any) -> None:
+def test_info_names_the_frames_that_are_damaged_and_those_that_differ(shot: Any) -> None:
+    import OpenImageIO as oiio
+
+    (shot.folder / "plate.1002.exr").write_bytes(b"")
+    whole = (shot.folder / "plate.1003.exr").read_bytes()
+    (shot.folder / "plate.1003.exr").write_bytes(whole[: len(whole) // 2])
+    small = oiio.ImageBuf(str(shot.folder / "plate.1005.exr"))
+    small.specmod().x = 4
+    assert small.write(str(shot.folder / "plate.1005.exr"))
+    found = told(shot.plate)
+    assert list(found["damaged_frames"]) == ["1002", "1003"]
+    assert "is empty" in found["damaged_frames"]["1002"]
+    assert found["changes"] == {"data_windows": "1005"}
+    text = call("info", shot.plate).stdout
+    assert re.search(r"^damaged 1002 +'.*plate.1002.exr' is empty", text, re.MULTILINE)
+    assert re.search(r"^data windows differ +in 1005$", text, re.MULTILINE)
+
+
+def test_info_lists_the_sequences_of_a_folder(shot: Any) -> None:
+    (shot.folder / "plate.1004.exr").unlink()
+    (shot.folder / "still.exr").write_bytes(b"")
+    found = told(str(shot.folder))
+    assert [Path(row["sequence"]).name for row in found["sequences"]] == [
+        "matte.####.exr", "plate.####.exr", "still.exr",
+    ]  # fmt: skip
+    assert found["sequences"][1]["missing_frames"] == "1004"
+    lines = call("info", str(shot.folder)).stdout.splitlines()
+    assert lines[1] == "plate.####.exr  1001-1003,1005-1008, 7 files, missing 1004"
+    assert lines[2] == "still.exr       a still"
+
+
+def test_info_says_what_could_not_be_kept_and_which_layer_is_a_plate(tmp_path: Path) -> None:
+    import OpenImageIO as oiio
+    from PIL import Image
+
+    Image.new("P", (8, 8)).save(tmp_path / "palette.1.png")
+    refused = told(str(tmp_path / "palette.1.png"))["cannot_be_kept"]
+    assert list(refused) == ["1"] and "palette" in refused["1"]
+    spec = oiio.ImageSpec(8, 8, 4, "half")
+    spec.channelnames = ("beauty.R", "beauty.G", "beauty.B", "Z")
+    buffer = oiio.ImageBuf(spec)
+    assert buffer.write(str(tmp_path / "p.1.exr"))
+    found = told(str(tmp_path / "p.#.exr"))
+    assert found["as_a_plate"] == {"layer": "beauty", "channels": "R,G,B"}
+    assert found["layers"] == ["beauty"]
+    assert "--layer beauty --channels R,G,B" in call("info", str(tmp_path / "p.#.exr")).stdout
+
+
+def test_info_for_people_is_a_table_without_control_characters(shot: Any) -> None:
     result = call("info", shot.plate)
     assert result.exit_code == 0
-    assert re.search(r"^frame count +8$", result.stdout, re.MULTILINE)
+    assert re.search(r"^frames +1001-1008$", result.stdout, re.MULTILINE)
+    assert re.search(r"^part 1 +B, G, R half; 0 0 - 31 23; zip$", result.stdout, re.MULTILINE)
+    (shot.folder / "a\x1b[2J\nb.exr").write_bytes((shot.folder / "plate.1001.exr").read_bytes())
+    text = call("info", f"{shot.folder}/a\x1b[2J\nb.exr").stdout
+    assert "\x1b" not in text and "a?[2J?b.exr" in text
 
 
 def test_info_on_nothing_is_refused(tmp_path: Path) -> None:
     result = call("info", str(tmp_path / "none.####.exr"))
     assert result.exit_code == 2 and result.stderr.startswith("ERROR: ")
+
+
+def test_info_on_what_cannot_be_read_at_all_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "p.1.exr").write_bytes(b"text")
+    result = call("info", str(tmp_path / "p.1.exr"))
+    assert result.exit_code == 2 and "p.1.exr" in result.stderr
+    result = call("info", str(tmp_path / "%V.#.exr"))
+    assert result.exit_code == 2 and "--view" in result.stderr

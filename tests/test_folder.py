@@ -7,19 +7,26 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from infusion_ofx.errors import InfusionError, JobError, SequenceError
-from infusion_ofx.folder import JobFolder
+from infusion_ofx.errors import JobError
+from infusion_ofx.folder import JobFolder, Record, write_json
 from infusion_ofx.job import Job
-from infusion_ofx.progress import Progress
+from infusion_ofx.paths import PathMap
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 JOB = Job(plate="plate.####.exr", matte="matte.####.exr", output="out.####.exr")
+STAGES = {"train-00": 5, "sample-00": 2}
+CPU, GPU = {"device": "cpu", "precision": "float32", "threads": 1}, {"device": "cuda"}
 CHANGES: list[dict[str, Any]] = [
     {"seed": 1},
     {"frames": "1001-1002"},
@@ -37,7 +44,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 def _adopt(root: Path, job: Job = JOB, version: str = "0.1.0", inputs: str = "abc") -> JobFolder:
-    return JobFolder.adopt(job, root, version=version, inputs=inputs)
+    return JobFolder.adopt(Record(job, version, inputs, STAGES), root)
 
 
 def test_the_same_job_finds_its_folder_again(tmp_path: Path) -> None:
@@ -98,50 +105,102 @@ def test_gaps_and_strangers_among_the_versions_are_no_trouble(tmp_path: Path) ->
 def test_what_an_earlier_run_left_behind_is_cleared(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
     assert not folder.cancelled()
-    (folder.path / "cancel").touch()
-    folder.error(InfusionError("no"))
+    folder.cancel()
+    (folder.path / "error.json").touch()
     assert folder.cancelled()
     again = _adopt(tmp_path)
     assert not again.cancelled()
     assert not (again.path / "error.json").exists()
 
 
-def test_status_is_json_that_says_how_the_job_stands(tmp_path: Path) -> None:
+def test_a_cancel_can_be_taken_back_and_asked_for_twice(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
-    folder.status("running")
-    bare = _read(folder, "status.json")
-    assert bare["state"] == "running"
-    assert {"heartbeat", "host", "pid"} <= bare.keys()
-    folder.status("running", Progress("train", 3, 10, 0.25, 12.5, 0.5, 1000), frames=4)
-    full = _read(folder, "status.json")
-    found = {name: full[name] for name in ("stage", "step", "steps", "percent", "seconds_left")}
-    assert found == {"stage": "train", "step": 3, "steps": 10, "percent": 25, "seconds_left": 12.5}
-    assert (full["loss"], full["peak_memory"], full["frames"]) == (0.5, 1000, 4)
+    for wanted in (True, True, False, False):
+        folder.cancel(wanted)
+        assert folder.cancelled() == wanted
+    with pytest.raises(JobError, match="is no job folder"):
+        JobFolder(tmp_path / "none").cancel()
+    assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_status_is_json_even_if_training_went_astray(tmp_path: Path, loss: float) -> None:
+def test_the_first_arithmetic_that_is_told_stays(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
-    folder.status("running", Progress("train", 3, 10, 0.25, None, loss))
-    _read(folder, "status.json")
+    assert folder.settled() is None
+    assert folder.settle(CPU) == CPU
+    assert folder.settle(GPU) == CPU
+    assert folder.settled() == CPU
 
 
-def test_an_error_keeps_its_code_message_and_hint(tmp_path: Path) -> None:
-    folder = _adopt(tmp_path)
-    folder.error(SequenceError("frame 7 is missing", "render it"))
-    assert _read(folder, "error.json") == {
-        "code": 2,
-        "message": "frame 7 is missing",
-        "hint": "render it",
-    }
+def test_of_processes_that_settle_at_once_all_are_told_the_same(tmp_path: Path) -> None:
+    for trial in range(20):
+        folder = _adopt(tmp_path / str(trial))
+        told = _at_once([partial(folder.settle, {"threads": n}) for n in range(4)])
+        assert all(each == told[0] for each in told)
+        assert [path.name for path in folder.work.iterdir()] == ["arithmetic"]
+
+
+def test_a_job_begun_in_another_arithmetic_gets_the_next_version(tmp_path: Path) -> None:
+    record = Record(JOB, "0.1.0", "abc", STAGES)
+    first = JobFolder.adopt(record, tmp_path, CPU)
+    first.settle(CPU)
+    other = JobFolder.adopt(record, tmp_path, GPU)
+    other.settle(GPU)
+    assert (first.path.name, other.path.name) == ("v001", "v002")
+    assert JobFolder.adopt(record, tmp_path, CPU) == first
+    assert JobFolder.adopt(record, tmp_path) == other, "the newest, for whoever does not say"
+
+
+def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
+    job = Job(plate="/s/p.####.exr", matte="/s/m.####.exr", output="/s/out/", seed=3)
+    record = Record(job, "0.1.0", "abc", STAGES, 5 * 2**30)
+    assert JobFolder.adopt(record, tmp_path).read() == record
+
+
+def test_a_folder_that_was_moved_finds_what_was_moved_with_it(tmp_path: Path) -> None:
+    show = tmp_path / "show"
+    job = Job(f"{show}/plate.#.exr", "/elsewhere/m.exr", f"{show}/out/")
+    folder = _adopt(show / "out" / "infusion", job)
+    show.rename(tmp_path / "moved")
+    moved = JobFolder(tmp_path / "moved" / folder.path.relative_to(show))
+    there = moved.read().job
+    assert (there.plate, there.output) == (
+        f"{tmp_path}/moved/plate.#.exr",
+        f"{tmp_path}/moved/out/",
+    )
+    assert there.matte == job.matte
+    assert moved.read(PathMap.of([f"{show}={tmp_path}/mine"])).job.plate.startswith(
+        f"{tmp_path}/mine/"
+    )
+    again = _adopt(tmp_path / "moved" / "out" / "infusion", there)
+    assert again == moved, "and the same job, given by its new paths, is still the same"
+
+
+def test_a_job_of_another_system_says_that_a_rule_is_wanted(tmp_path: Path) -> None:
+    job = Job(r"P:\show\plate.#.exr", r"P:\show\m.exr", "P:\\show\\out\\")
+    folder = _adopt(tmp_path, job)
+    with pytest.raises(JobError, match=r"no path of this machine.*--path-map"):
+        folder.read()
+    here = folder.read(PathMap.of([r"p:\SHOW=/mnt/show"])).job
+    assert (here.plate, here.output) == ("/mnt/show/plate.#.exr", "/mnt/show/out/")
+    assert folder.read(None).job == job
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{}, {"job": 3}, {"job": {}, "stages": []}, {"job": JOB.to_dict(), "stages": {"a": "b"}}],
+)
+def test_a_folder_without_a_job_says_so(tmp_path: Path, facts: dict[str, Any]) -> None:
+    if facts:
+        write_json(tmp_path / "job.json", facts)
+    with pytest.raises(JobError):
+        JobFolder(tmp_path).read()
 
 
 def test_no_temporary_is_left_anywhere(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
-    folder.status("running")
-    folder.error(InfusionError("no"))
+    folder.settle(CPU)
     names = {path.name for path in tmp_path.rglob("*")}
-    assert names == {"v001", "work", "job.json", "status.json", "error.json"}
+    assert names == {"v001", "work", "tasks", "logs", "job.json", "arithmetic", "arithmetic.json"}
 
 
 def test_a_place_that_cannot_hold_a_folder_is_a_plain_error(tmp_path: Path) -> None:
@@ -153,8 +212,8 @@ def test_a_place_that_cannot_hold_a_folder_is_a_plain_error(tmp_path: Path) -> N
 def test_a_link_to_a_folder_that_is_gone_is_a_plain_error(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(tmp_path / "gone")
     code = "import sys; from pathlib import Path; from infusion_ofx.job import Job; "
-    code += "from infusion_ofx.folder import JobFolder; job = Job('p.exr', 'm.exr', 'o/'); "
-    code += "JobFolder.adopt(job, Path(sys.argv[1]), version='1', inputs='')"
+    code += "from infusion_ofx.folder import JobFolder, Record; job = Job('p.exr', 'm.exr', 'o/'); "
+    code += "record = Record(job, '1', '', {}); JobFolder.adopt(record, Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(tmp_path / "data")]
     said = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=15
@@ -189,16 +248,16 @@ def _read(folder: JobFolder, name: str) -> dict[str, Any]:
 
 def _together(root: Path, jobs: list[Job]) -> list[JobFolder]:
     """Adopts a folder for each job, all at the same moment."""
-    found: dict[int, JobFolder] = {}
-    gate = threading.Barrier(len(jobs))
+    return _at_once([partial(_adopt, root, job) for job in jobs])
 
-    def adopt(place: int, job: Job) -> None:
+
+def _at_once(actions: list[Callable[[], T]]) -> list[T]:
+    """What each of some actions gives, all of them begun at the same moment."""
+    gate = threading.Barrier(len(actions))
+
+    def act(action: Callable[[], T]) -> T:
         gate.wait()
-        found[place] = _adopt(root, job)
+        return action()
 
-    threads = [threading.Thread(target=adopt, args=work) for work in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [found[place] for place in range(len(jobs))]
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(act, actions))

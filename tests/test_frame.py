@@ -1,9 +1,9 @@
-"""Boxes, samples, and the look at a file before it is opened."""
+"""Boxes, channels by name, and samples."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_ofx.errors import SequenceError
-from infusion_ofx.sequence.frame import Box, Channel, Header, check_file, check_pixels, samples
+from infusion_ofx.sequence.frame import (
+    Box,
+    Channel,
+    Edit,
+    Header,
+    Part,
+    Picked,
+    samples,
+)
 
 edges = st.integers(-20, 20)
 boxes = st.builds(Box, edges, edges, edges, edges)
@@ -69,38 +77,93 @@ def test_samples_of_the_same_type_pass_bit_for_bit() -> None:
     assert np.array_equal(samples(bits.view(np.float16), np.float16).view(np.uint16), bits)
 
 
-def test_a_missing_channel_is_named_with_the_file_and_what_it_has() -> None:
-    header = Header(
-        Path("p.exr"),
-        "openexr",
-        Box(0, 0, 1, 1),
-        Box(0, 0, 1, 1),
-        (Channel("B", "half"), Channel("depth.Z", "float")),
+def part(*names: str, **settings: Any) -> Part:
+    return Part(Box(0, 0, 1, 1), tuple(Channel(name, "half") for name in names), **settings)
+
+
+def header(*parts: Part, views: tuple[str, ...] = ()) -> Header:
+    return Header(Path("p.exr"), "openexr", Box(0, 0, 1, 1), parts, views=views)
+
+
+def test_a_channel_is_found_by_its_name_whatever_its_place() -> None:
+    one = header(part("B", "G", "R", "depth.Z"))
+    assert one.pick(["R", "depth.Z"]).names == ("R", "depth.Z")
+    assert one.pick(["Z"], layer="depth").names == ("depth.Z",)
+    assert one.names() == ("B", "G", "R", "depth.Z")
+
+
+def test_the_first_part_that_holds_all_of_the_names_is_taken() -> None:
+    both = header(part("Z"), part("R", "G", "B", name="rgb"), part("R", "A", name="matte"))
+    assert both.pick(["G", "R"]).part == 1
+    assert both.pick(["A"]).part == 2
+    assert both.pick(["R"], layer="matte").part == 2
+    assert both.pick(["rgb.R", "rgb.B"]).names == ("R", "B")
+    with pytest.raises(SequenceError, match="'G,A' .* lie in several parts; name channels of one"):
+        both.pick(["G", "A"])
+
+
+def test_views_within_a_part_are_told_by_the_name_before_the_channel() -> None:
+    eyes = header(part("R", "right.R", "id.right.R", "id.R"), views=("left", "right"))
+    assert eyes.pick(["R"]).names == eyes.pick(["R"], view="left").names == ("R",)
+    assert eyes.pick(["R", "id.R"], view="right").names == ("right.R", "id.right.R")
+    with pytest.raises(SequenceError, match="has no view 'centre'; it has left, right"):
+        eyes.pick(["R"], view="centre")
+
+
+def test_views_in_parts_of_their_own_share_their_channels_names() -> None:
+    eyes = header(
+        part("R", name="rgba.left", view="left"),
+        part("R", name="rgba.right", view="right"),
+        part("Z", name="depth"),
+        views=("left", "right"),
     )
-    assert header.check_channels(["depth.Z", "B"]) == (1, 0)
-    with pytest.raises(SequenceError, match=r"'p.exr' has no channel 'R'; it has B, depth.Z"):
-        header.check_channels(["B", "R"])
-    with pytest.raises(SequenceError, match="different names"):
-        header.check_channels(["B", "B"])
+    assert [eyes.pick(["R"], view=view).part for view in ("", "left", "right")] == [0, 0, 1]
+    assert eyes.pick(["rgba.R"], view="right").part == 1
+    assert eyes.pick(["Z"], view="right").part == 2
+    assert set(eyes.names("right")) == {"R", "rgba.R", "Z", "depth.Z"}
 
 
-def test_only_plain_files_with_bytes_in_them_are_opened(tmp_path: Path) -> None:
-    (tmp_path / "empty").write_bytes(b"")
-    (tmp_path / "link").symlink_to("nowhere")
-    os.mkfifo(tmp_path / "fifo")
-    for path in (
-        tmp_path,
-        *(tmp_path / name for name in ("empty", "link", "fifo", "none", "a\0b", "bad\udcff")),
+def test_a_missing_channel_is_named_with_the_file_and_what_it_has() -> None:
+    one = header(part("B", "depth.Z"), part("R", name="deep", unread="deep"))
+    with pytest.raises(
+        SequenceError, match=r"'p.exr' has no channel 'R'; it has B, depth.Z; deep is deep, which"
     ):
-        with pytest.raises(SequenceError) as caught:
-            check_file(path)
-        assert repr(str(path)) in str(caught.value) and caught.value.hint
+        one.pick(["B", "R"])
+    for names in ([], ["B", "B"]):
+        with pytest.raises(SequenceError, match="different names"):
+            one.pick(names)
+
+
+@pytest.mark.parametrize(
+    ("parts", "channel"),
+    [
+        pytest.param([part("R", "G", "B", "A")], "A", id="alpha first"),
+        pytest.param([part("Y")], "Y", id="the only channel"),
+        pytest.param([part("R", "G", "B")], "R", id="red of a picture"),
+        pytest.param([part("Z", "N"), part("A")], "A", id="in a later part"),
+        pytest.param([part("matte", name="m")], "matte", id="the only one of a named part"),
+        pytest.param([part("Z", "N")], "", id="none"),
+        pytest.param([part("A", unread="deep")], "", id="none that is read"),
+    ],
+)
+def test_a_matte_is_in_a_else_in_the_only_channel_else_in_r(
+    parts: list[Part], channel: str
+) -> None:
+    assert header(*parts).matte_channel() == channel
+
+
+def test_a_part_knows_what_its_samples_take() -> None:
+    box = Box(0, 0, 3, 5)
+    kinds = ("half", "float", "uint", "uint8", "uint10", "uint16")
+    channels = tuple(Channel(kind, kind) for kind in kinds)
+    assert Part(box, channels).nbytes == 15 * (2 + 4 + 4 + 1 + 2 + 2)
 
 
 def test_a_caller_with_the_wrong_shape_is_told_at_once() -> None:
     box, where = Box(0, 0, 2, 3), np.ones((2, 3), bool)
-    check_pixels(["R"], box, np.zeros((2, 3, 1)), where)
+    picked = Picked(0, ("R",), box)
+    Edit(picked, box, np.zeros((2, 3, 1)), where)
     with pytest.raises(ValueError, match="do not fit"):
-        check_pixels(["R"], box, np.zeros((2, 3)), where)
+        Edit(picked, box, np.zeros((2, 3)), where)
     with pytest.raises(ValueError, match="do not fit"):
-        check_pixels(["R"], box, np.zeros((2, 3, 1)), where.astype(np.float32))
+        Edit(picked, box, np.zeros((2, 3, 1)), np.asarray(where, np.uint8))

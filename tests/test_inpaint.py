@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import OnStep, State, inpaint
-from infusion_ofx.engine.recipe import RECIPES, Recipe, Stage, stages
-from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.engine.inpaint import Engine, OnStep, Step
+from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.errors import MissingStepError
 from infusion_ofx.plan import Plan
 from infusion_ofx.plan import make as make_plan
 from infusion_ofx.sequence.frame import Box
@@ -73,29 +73,45 @@ def _material(recipe: Recipe, holes: tuple[Box, ...] = HOLES) -> tuple[Shot, Pla
     return Shot(numbers, clean, unknown, -torch.ones(3), torch.ones(3)), plan
 
 
+def _engine(recipe: Recipe, folder: Path, seed: int = 0, compute: Compute = CPU) -> Engine:
+    folder.mkdir(exist_ok=True)
+    return Engine(*_material(recipe), recipe, compute, seed, folder)
+
+
 def _run(
-    recipe: Recipe, folder: Path, on_step: OnStep = lambda *_: None, seed: int = 0
+    recipe: Recipe,
+    folder: Path,
+    on_step: OnStep = lambda step: None,
+    seed: int = 0,
+    compute: Compute = CPU,
 ) -> list[Tensor]:
-    shot, plan = _material(recipe)
-    return inpaint(shot, plan, recipe, CPU, seed=seed, folder=folder, on_step=on_step).data
+    engine = _engine(recipe, folder, seed, compute)
+    for stage in engine.stages:
+        engine.run(stage, on_step)
+    return engine.fill().data
 
 
 def _steps(recipe: Recipe) -> int:
-    grid = make(recipe.schedule).grid(recipe.sampling_steps)
-    return sum(s.steps for s in stages(recipe, calls_by_interval(grid, recipe.intervals)))
+    return sum(stage.steps for stage in _engine(recipe, Path()).stages)
 
 
-def _stop_after(count: int, folder: Path) -> OnStep:
+def _stop_after(count: int) -> OnStep:
     done = 0
 
-    def on_step(state: State, stage: Stage, loss: Tensor | None) -> None:
+    def on_step(step: Step) -> None:
         nonlocal done
         done += 1
         if done == count:
-            state.save(folder)
+            step.save()
             raise Interrupted
 
     return on_step
+
+
+def _filled(engine: Engine) -> Volume:
+    for stage in engine.stages:
+        engine.run(stage)
+    return engine.fill()
 
 
 def _equal(one: list[Tensor], other: list[Tensor]) -> bool:
@@ -110,9 +126,8 @@ def test_stopped_after_any_step_and_gone_on_is_the_same_bit_for_bit(
     straight = _run(recipe, tmp_path / "none")
     for count in range(1, _steps(recipe) + 1):
         folder = tmp_path / str(count)
-        folder.mkdir()
         with pytest.raises(Interrupted):
-            _run(recipe, folder, _stop_after(count, folder))
+            _run(recipe, folder, _stop_after(count))
         assert _equal(_run(recipe, folder), straight), f"stopped after {count}"
 
 
@@ -121,9 +136,10 @@ def test_stopped_again_and_again_is_the_same_bit_for_bit(tmp_path: Path) -> None
     straight = _run(recipe, tmp_path / "none")
     for _ in range(_steps(recipe) - 1):
         with pytest.raises(Interrupted):
-            _run(recipe, tmp_path, _stop_after(1, tmp_path))
-    assert len(list(tmp_path.glob("checkpoint-*"))) == 2
+            _run(recipe, tmp_path, _stop_after(1))
     assert _equal(_run(recipe, tmp_path), straight)
+    kept = sorted(path.name[:-20] for path in tmp_path.glob("*.safetensors"))
+    assert kept == sorted(stage.name for stage in _engine(recipe, tmp_path).stages)
 
 
 def test_a_damaged_checkpoint_costs_time_and_no_pixel(tmp_path: Path) -> None:
@@ -131,32 +147,50 @@ def test_a_damaged_checkpoint_costs_time_and_no_pixel(tmp_path: Path) -> None:
     straight = _run(recipe, tmp_path / "none")
     for _ in range(2):
         with pytest.raises(Interrupted):
-            _run(recipe, tmp_path, _stop_after(1, tmp_path))
-    last = sorted(tmp_path.glob("checkpoint-*"))[-1]
+            _run(recipe, tmp_path, _stop_after(1))
+    last = sorted(tmp_path.glob("train-*"))[-1]
     last.write_bytes(last.read_bytes()[:-1])
     assert _equal(_run(recipe, tmp_path), straight)
 
 
 def test_bfloat16_goes_on_bit_for_bit_too(tmp_path: Path) -> None:
     recipe, compute = KINDS["draft"], Compute(torch.device("cpu"), "bfloat16")
-    shot, plan = _material(recipe)
-    straight = inpaint(shot, plan, recipe, compute, seed=0, folder=tmp_path / "none").data
+    straight = _run(recipe, tmp_path / "none", compute=compute)
     for count in (1, 3, 5):
         folder = tmp_path / str(count)
-        folder.mkdir()
-        stop = _stop_after(count, folder)
         with pytest.raises(Interrupted):
-            inpaint(shot, plan, recipe, compute, seed=0, folder=folder, on_step=stop)
-        again = inpaint(shot, plan, recipe, compute, seed=0, folder=folder).data
-        assert _equal(again, straight)
+            _run(recipe, folder, _stop_after(count), compute=compute)
+        assert _equal(_run(recipe, folder, compute=compute), straight)
+
+
+def test_intervals_trained_in_any_order_in_engines_of_their_own_give_the_same(
+    tmp_path: Path,
+) -> None:
+    recipe = KINDS["final"]
+    straight = _run(recipe, tmp_path / "none")
+    work = _engine(recipe, tmp_path / "farm").stages
+    shared, *rest = [stage for stage in work if stage.kind == "train"]
+    order = [shared, *reversed(rest), *(stage for stage in work if stage.kind == "sample")]
+    for stage in order:
+        _engine(recipe, tmp_path / "farm").run(stage)
+    assert _equal(_engine(recipe, tmp_path / "farm").fill().data, straight)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_stage_whose_forerunner_is_not_done_says_so(kind: str, tmp_path: Path) -> None:
+    engine = _engine(KINDS[kind], tmp_path)
+    with pytest.raises(MissingStepError, match=r"train-\w+ is not done"):
+        engine.run(next(stage for stage in engine.stages if stage.kind == "sample"))
+    with pytest.raises(MissingStepError, match=r"sample-\w+ is not done"):
+        engine.fill()
 
 
 def test_the_same_seed_gives_the_same_pixels_and_another_others(tmp_path: Path) -> None:
     recipe = KINDS["draft"]
-    one = _run(recipe, tmp_path)
+    one = _run(recipe, tmp_path / "one")
     torch.manual_seed(1234)
-    assert _equal(_run(recipe, tmp_path), one)
-    assert not _equal(_run(recipe, tmp_path, seed=1), one)
+    assert _equal(_run(recipe, tmp_path / "same"), one)
+    assert not _equal(_run(recipe, tmp_path / "other", seed=1), one)
 
 
 def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
@@ -172,7 +206,7 @@ def test_the_hole_is_filled_with_finite_values_in_range_and_the_rest_is_as_it_wa
     kind: str, tmp_path: Path
 ) -> None:
     shot, plan = _material(KINDS[kind])
-    fill = inpaint(shot, plan, KINDS[kind], CPU, seed=0, folder=tmp_path)
+    fill = _filled(Engine(shot, plan, KINDS[kind], CPU, 0, tmp_path))
     assert tuple(fill.boxes) == plan.sampled
     for i, (box, hole) in enumerate(zip(plan.sampled, HOLES, strict=True)):
         known = (shot.hole.view(i, box) == 0).expand(3, -1, -1)
@@ -184,12 +218,10 @@ def test_the_hole_is_filled_with_finite_values_in_range_and_the_rest_is_as_it_wa
 
 def test_every_step_is_told_in_order(tmp_path: Path) -> None:
     recipe, told = KINDS["final"], []
-    _run(recipe, tmp_path, lambda s, stage, loss: told.append((s.stage, s.step, loss is None)))
-    grid = make(recipe.schedule).grid(recipe.sampling_steps)
-    work = stages(recipe, calls_by_interval(grid, recipe.intervals))
+    _run(recipe, tmp_path, lambda step: told.append((step.stage, step.done, step.loss is None)))
     assert told == [
-        (number, step + 1, stage.kind == "sample")
-        for number, stage in enumerate(work)
+        (stage, step + 1, stage.kind == "sample")
+        for stage in _engine(recipe, tmp_path).stages
         for step in range(stage.steps)
     ]
 
@@ -198,7 +230,7 @@ def test_frames_long_after_the_last_hole_are_no_trouble(tmp_path: Path) -> None:
     recipe = KINDS["draft"]
     shot, plan = _material(recipe, (Box(4, 4, 8, 9), *[NONE] * 9, Box(5, 7, 9, 12)))
     assert plan.sampled[5].empty
-    fill = inpaint(shot, plan, recipe, CPU, seed=0, folder=tmp_path)
+    fill = _filled(Engine(shot, plan, recipe, CPU, 0, tmp_path))
     assert fill.data[5].numel() == 0
     assert fill.data[0].isfinite().all()
 
@@ -206,5 +238,5 @@ def test_frames_long_after_the_last_hole_are_no_trouble(tmp_path: Path) -> None:
 def test_one_frame_is_a_shot(tmp_path: Path) -> None:
     recipe = KINDS["draft"]
     shot, plan = _material(recipe, (Box(4, 4, 8, 9),))
-    fill = inpaint(shot, plan, recipe, CPU, seed=0, folder=tmp_path)
+    fill = _filled(Engine(shot, plan, recipe, CPU, 0, tmp_path))
     assert fill.data[0].isfinite().all()

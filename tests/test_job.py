@@ -39,6 +39,11 @@ jobs = st.builds(
     intervals=st.none() | whole("intervals"),
     steps=st.none() | whole("steps"),
     seed=whole("seed"),
+    missing=st.sampled_from(["error", "hold", "skip", "black"]),
+    layer=st.sampled_from(["", "beauty"]),
+    view=st.sampled_from(["", "left"]),
+    colorspace=st.sampled_from(["auto", "ACEScg"]),
+    compression=st.sampled_from(["auto", "keep"]),
     channels=st.sampled_from(["R,G,B", "Y", "R, G, B, A", "left.R,left.G"]),
     grow=whole("grow"),
     feather=whole("feather"),
@@ -117,6 +122,9 @@ def test_an_unknown_field_comes_with_the_likely_one(written: str, meant: str) ->
         pytest.param("intervals", 0, id="no intervals"),
         pytest.param("recipe", "Draft", id="a recipe in capitals"),
         pytest.param("precision", "float16", id="a precision that is not offered"),
+        pytest.param("missing", "checkerboard", id="no way with missing frames"),
+        pytest.param("compression", "dwaa", id="a compression by name"),
+        pytest.param("colorspace", " ", id="no colour space"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(field: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""Names of sequences: ranges, patterns, and what a folder holds."""
+"""Patterns: tokens, views, frames to names and back."""
 
 from __future__ import annotations
 
@@ -11,83 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_ofx.errors import SequenceError
-from infusion_ofx.sequence.pattern import Pattern, format_frames, nearest_name, parse_frames
+from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
 
 
 def touch(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).write_bytes(b"")
-
-
-@pytest.mark.parametrize(
-    ("text", "frames"),
-    [
-        ("7", (7,)),
-        ("1001-1004", (1001, 1002, 1003, 1004)),
-        ("1001-1007x3,1200", (1001, 1004, 1007, 1200)),
-        ("1-9:4", (1, 5, 9)),
-        ("-5--3, 0", (-5, -4, -3, 0)),
-        ("-2-1", (-2, -1, 0, 1)),
-        ("3,1-3,2", (1, 2, 3)),
-        ("0001-0003", (1, 2, 3)),
-    ],
-)
-def test_a_range_names_its_frames(text: str, frames: tuple[int, ...]) -> None:
-    assert parse_frames(text) == frames
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ",",
-        "1-",
-        "a",
-        "1-5x",
-        "1-5x0",
-        "5-1",
-        "1..5",
-        "1-5y2",
-        "1 5",
-        "1,,2",
-        "1.5",
-        "--5",
-        "1-2000000",
-        "1-99999999999",
-        "٣",
-    ],
-)
-def test_a_range_that_is_none_is_refused_with_its_text(text: str) -> None:
-    with pytest.raises(SequenceError) as caught:
-        parse_frames(text)
-    assert repr(text) in str(caught.value)
-
-
-@given(st.sets(st.integers(-10_000, 10_000)))
-def test_formatted_frames_parse_to_themselves(frames: set[int]) -> None:
-    text = format_frames(frames)
-    assert (parse_frames(text) if frames else ()) == tuple(sorted(frames))
-
-
-@given(st.sets(st.integers(-3, 16), min_size=1))
-def test_formatted_frames_are_never_longer_than_listed_ones(frames: set[int]) -> None:
-    assert len(format_frames(frames)) <= len(",".join(map(str, frames)))
-
-
-@pytest.mark.parametrize(
-    ("frames", "text"),
-    [
-        (range(1001, 1101), "1001-1100"),
-        (range(1001, 1101, 2), "1001-1099x2"),
-        ([1001, 1002, 1003, 1200], "1001-1003,1200"),
-        ([-5, -4, -3], "-5--3"),
-        ([1, 3, 5, 6, 7, 8], "1,3,5-8"),
-        ([3, 1, 3], "1,3"),
-        ([], ""),
-    ],
-)
-def test_frames_are_written_shortly(frames: list[int], text: str) -> None:
-    assert format_frames(frames) == text
 
 
 @pytest.mark.parametrize(
@@ -124,7 +53,7 @@ def test_a_pattern_that_names_no_file_is_refused(text: str) -> None:
         Pattern.parse(text)
 
 
-def test_padding_is_a_least_width_and_negative_frames_have_two_spellings(tmp_path: Path) -> None:
+def test_a_number_may_have_any_padding_and_negative_ones_two_spellings(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "p.9998.exr",
@@ -133,17 +62,33 @@ def test_padding_is_a_least_width_and_negative_frames_have_two_spellings(tmp_pat
         "p.12.exr",
         "p.-0005.exr",
         "p.-006.exr",
-        "p.-07.exr",
-        "p.-000.exr",
-        "p.-0000.exr",
+    )
+    frames = [-6, -5, 12, 9998, 10000, 10001]
+    for text in ("p.####.exr", "p.#.exr", "p.%06d.exr"):
+        assert list(Pattern.parse(str(tmp_path / text)).find()) == frames
+    assert Pattern.parse("p.####.exr").path(-5) == Path("p.-0005.exr")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         "xp.1001.exr",
         "p.1001.exr.tmp",
         ".p.1001.exr",
         "p.1001.exr\n",
         "p.١٢٣٤.exr",
-    )
-    assert list(Pattern.parse(str(tmp_path / "p.####.exr")).find()) == [-6, -5, 9998, 10000]
-    assert Pattern.parse("p.####.exr").path(-5) == Path("p.-0005.exr")
+        "p.-000.exr",
+        "p.--5.exr",
+        "p.+5.exr",
+        "p.1.5.exr",
+        "p..exr",
+        "p.20240131235959.exr",
+        "p.0000000000000000001.exr",
+    ],
+)
+def test_what_is_no_frame_of_the_pattern_is_left_out(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name)
+    assert Pattern.parse(str(tmp_path / "p.####.exr")).find() == {}
 
 
 def test_original_names_are_kept(tmp_path: Path) -> None:
@@ -152,10 +97,17 @@ def test_original_names_are_kept(tmp_path: Path) -> None:
     assert [path.name for path in found.values()] == ["p.-006.exr", "p.99999.exr"]
 
 
-def test_two_files_of_one_frame_are_an_error_that_names_both(tmp_path: Path) -> None:
-    touch(tmp_path, "p.-006.exr", "p.-0006.exr")
-    with pytest.raises(SequenceError, match=r"frame -6 .*'p.-0006.exr' and 'p.-006.exr'"):
-        Pattern.parse(str(tmp_path / "p.####.exr")).find()
+@pytest.mark.parametrize(
+    ("one", "two"), [("-0006", "-006"), ("1", "001"), ("01", "1"), ("1001", "01001")]
+)
+def test_two_files_of_one_frame_are_an_error_that_names_both(
+    tmp_path: Path, one: str, two: str
+) -> None:
+    touch(tmp_path, f"p.{one}.exr", f"p.{two}.exr", "p.0033.exr")
+    for text in ("p.####.exr", "p.#.exr"):
+        with pytest.raises(SequenceError, match=f"frame {int(one)} .* has two files") as caught:
+            Pattern.parse(str(tmp_path / text)).find()
+        assert f"'p.{one}.exr'" in str(caught.value) and f"'p.{two}.exr'" in str(caught.value)
 
 
 def test_an_unreadable_folder_is_an_error(tmp_path: Path) -> None:
@@ -178,13 +130,19 @@ def test_a_formatted_name_is_matched_by_its_own_pattern(head: str, frame: int, w
         assert there.find() == {frame: there.path(frame)}
 
 
-def test_the_hint_is_the_nearest_name_in_the_folder(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"plate_v001.{n}.exr" for n in range(998, 1003)), "notes.txt")
-    assert nearest_name(str(tmp_path / "plate_v01.####.exr")).startswith(
-        str(tmp_path / "plate_v001.###")
-    )
-    assert nearest_name(str(tmp_path / "none" / "p.####.exr")) == ""
-    assert nearest_name(str(tmp_path / "zzz.tif")) == ""
+@pytest.mark.parametrize(
+    ("text", "view", "name"),
+    [
+        ("a/%V/p_%v.####.exr", "left", "a/left/p_l.####.exr"),
+        ("%V.%04d.exr", "right", "right.%04d.exr"),
+        ("%V.exr", "%v", "%v.exr"),
+        ("p.%04d.exr", "left", "p.%04d.exr"),
+        ("100%verified.exr", "", "100%verified.exr"),
+    ],
+)
+def test_a_view_stands_for_its_places(text: str, view: str, name: str) -> None:
+    assert expand_view(text, view) == name
+    assert wants_view(text) == ("%v" in text.lower())
 
 
 def test_the_module_needs_the_standard_library_only() -> None:

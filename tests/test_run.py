@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from infusion_ofx.progress import Progress
 from infusion_ofx.run import run
 
 if TYPE_CHECKING:
-    from conftest import Shot
+    from conftest import FullDisk, Shot
 
 Array = npt.NDArray[Any]
 ROOT = Path(__file__).parents[1]
@@ -299,7 +298,7 @@ def test_a_finished_job_is_not_computed_again(shot: Shot) -> None:
     (shot.folder / "out" / "plate.1003.exr").unlink()
     told: list[Progress] = []
     run(job, told.append)
-    assert {progress.stage for progress in told} == {"write", "done"}
+    assert {progress.stage for progress in told if progress.steps} == {"write", "done"}
     assert result_of(shot.folder / "out") == first
 
 
@@ -307,10 +306,25 @@ def test_a_damaged_checkpoint_and_a_damaged_fill_cost_time_and_no_pixel(shot: Sh
     job = job_in(shot.folder, checkpoint_minutes=0.0)
     work = Path(run(job).folder) / "work"
     first = result_of(shot.folder / "out")
-    for path in (work / "fill.safetensors", max(work.glob("checkpoint-*"))):
+    for path in (work / "fill.safetensors", max(work.glob("train-*"))):
         path.write_bytes(path.read_bytes()[:-9])
     run(job)
     assert result_of(shot.folder / "out") == first
+
+
+def test_frames_that_are_as_they_were_written_are_left_alone(shot: Shot) -> None:
+    job = job_in(shot.folder)
+    filled = run(job).filled
+    paths = sorted((shot.folder / "out").glob("*.exr"))
+    times = [path.stat().st_mtime_ns for path in paths]
+    assert run(job).filled == filled
+    assert [path.stat().st_mtime_ns for path in paths] == times
+
+
+def test_a_finished_job_keeps_its_networks_and_its_fill_and_nothing_large(shot: Shot) -> None:
+    work = Path(run(job_in(shot.folder, checkpoint_minutes=0.0)).folder) / "work"
+    kept = {path.name for path in work.iterdir()}
+    assert kept == {"arithmetic", "fill.safetensors", "train-00-0000002.safetensors"}
 
 
 def test_another_seed_is_another_fill_in_another_folder(shot: Shot) -> None:
@@ -363,36 +377,26 @@ def _fail_in_writing(progress: Progress) -> None:
         raise InfusionError("enough")
 
 
-def test_a_full_disk_while_frames_are_written_is_to_be_tried_again(shot: Shot) -> None:
+def test_a_full_disk_while_frames_are_written_is_to_be_tried_again(
+    shot: Shot, full_disk: type[FullDisk]
+) -> None:
     job = job_in(shot.folder)
     run(job)
     first = result_of(shot.folder / "out")
     for path in (shot.folder / "out").glob("*.exr"):
         path.unlink()
-    with limited_files(3000), pytest.raises(TryAgainError):
+    with full_disk(3000), pytest.raises(TryAgainError):
         run(job)
     assert not result_of(shot.folder / "out") and not hidden(shot.folder / "out")
     run(job)
     assert result_of(shot.folder / "out") == first
 
 
-def test_a_full_disk_while_a_checkpoint_is_written_is_to_be_tried_again(shot: Shot) -> None:
-    with limited_files(100_000), pytest.raises(TryAgainError, match="cannot write"):
+def test_a_full_disk_while_a_checkpoint_is_written_is_to_be_tried_again(
+    shot: Shot, full_disk: type[FullDisk]
+) -> None:
+    with full_disk(100_000), pytest.raises(TryAgainError, match="cannot write"):
         run(job_in(shot.folder, checkpoint_minutes=0.0))
-
-
-class limited_files:
-    """Inside it no file may grow beyond a size: the system's own way to fill a disk."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __enter__(self) -> None:
-        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, self.before[1]))
-
-    def __exit__(self, *error: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
 
 
 def start(folder: Path, **settings: Any) -> subprocess.Popen[str]:
@@ -405,7 +409,7 @@ def start(folder: Path, **settings: Any) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("until", ["work/checkpoint-*", "../../../plate.*.exr"])
+@pytest.mark.parametrize("until", ["work/train-*", "work/sample-*", "../../../plate.*.exr"])
 def test_a_killed_job_goes_on_to_the_unbroken_jobs_pixels(shot: Shot, until: str) -> None:
     settings = {"steps": 3, "intervals": 2, "checkpoint_minutes": 0.0}
     run(job_in(shot.folder, output=f"{shot.folder}/unbroken/", **settings))

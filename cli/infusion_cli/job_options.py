@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from infusion_ofx.errors import JobError
 from infusion_ofx.job import Job
 
-__all__ = ["job_from", "job_options", "option_name"]
+__all__ = ["given_options", "job_from", "job_options", "option_name"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,10 +40,16 @@ def job_from(context: click.Context) -> Job:
     Raises:
         JobError: when the file cannot be read, or naming everything that is wrong with the job.
     """
-    given = {f.name: context.params[f.name] for f in fields(Job) if _was_given(context, f.name)}
+    given = {name: context.params[name] for name in _given(context)}
     path: Path | None = context.params["job_file"]
     base = {} if path is None else _read(path)
     return Job.from_dict({**base, **given})
+
+
+def given_options(context: click.Context) -> list[str]:
+    """The options of a job that this call was given, by name."""
+    file = ["--job"] if context.params["job_file"] is not None else []
+    return file + [option_name(name) for name in _given(context)]
 
 
 def option_name(field_name: str) -> str:
@@ -51,8 +57,9 @@ def option_name(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")
 
 
-def _was_given(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+def _given(context: click.Context) -> list[str]:
+    source = context.get_parameter_source
+    return [f.name for f in fields(Job) if source(f.name) is ParameterSource.COMMANDLINE]
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -12,13 +12,20 @@ from typing import Any
 
 import click
 
+from infusion_cli.assemble import assemble
 from infusion_cli.bench import bench
+from infusion_cli.cancel import cancel
 from infusion_cli.check import check
 from infusion_cli.demo import demo
 from infusion_cli.doctor import doctor
+from infusion_cli.farm import farm
 from infusion_cli.info import info
+from infusion_cli.prepare import prepare
 from infusion_cli.printers import one_line
 from infusion_cli.run import run
+from infusion_cli.sample import sample
+from infusion_cli.status import status
+from infusion_cli.train import train
 from infusion_ofx import __version__
 from infusion_ofx.errors import InfusionError, exit_code_of
 
@@ -85,12 +92,16 @@ def main() -> None:
     infusion info plate.####.exr      what does this sequence hold?
     infusion check --plate ... ...    what would a job do, and what does it need?
     infusion run --plate ... ...      do it
+    infusion farm export openjd ...   hand it to a farm
+    infusion status FOLDER            how does it stand?
 
     Set INFUSION_DEBUG=1 to see where an error came from.
     """
 
 
-for _verb in (run, check, info, demo, doctor, bench):
+for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
+    main.add_command(_verb)
+for _verb in (status, cancel, farm):
     main.add_command(_verb)
 
 

@@ -16,7 +16,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
-from infusion_ofx.progress import Progress
+from infusion_ofx.progress import (
+    Progress,
+    clock_text,
+    one_line,
+    short_text,
+    size_text,
+    status_text,
+)
 
 __all__ = [
     "FORMATS",
@@ -52,22 +59,22 @@ class Printer(Protocol):
 
 def plain(progress: Progress) -> list[str]:
     """A line for a person or a log: ``  42.5%  train 120/400, 1:23 left, loss 0.0123``."""
-    return [f"{_percent(progress):5.1f}%  {status_text(progress)}"]
+    return [f"{progress.percent:5.1f}%  {status_text(progress)}"]
 
 
 def openjd(progress: Progress) -> list[str]:
     """Open Job Description: the percentage is a bare number between 0.0 and 100.0."""
-    return [f"openjd_progress: {_percent(progress):.1f}", f"openjd_status: {status_text(progress)}"]
+    return [f"openjd_progress: {progress.percent:.1f}", f"openjd_status: {status_text(progress)}"]
 
 
 def deadline(progress: Progress) -> list[str]:
     """Deadline 10: a whole number, since its plug-in does not match a fraction."""
-    return [f"Progress: {int(_percent(progress))}%", status_text(progress)]
+    return [f"Progress: {int(progress.percent)}%", status_text(progress)]
 
 
 def alf(progress: Progress) -> list[str]:
     """Tractor, and what else reads ``ALF_PROGRESS``."""
-    return [f"ALF_PROGRESS {int(_percent(progress))}%", status_text(progress)]
+    return [f"ALF_PROGRESS {int(progress.percent)}%", status_text(progress)]
 
 
 def jsonl(progress: Progress) -> list[str]:
@@ -166,7 +173,7 @@ class RichPrinter:
         self._bars.start()
         if progress.message:
             self._console.print(one_line(progress.message))
-        self._bars.update(self._task, completed=_percent(progress), status=_short(progress))
+        self._bars.update(self._task, completed=progress.percent, status=short_text(progress))
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
@@ -193,49 +200,6 @@ def printer(form: str, stream: TextIO) -> Printer:
     """The printer for one of FORMATS."""
     chosen = choose(form, stream)
     return RichPrinter(stream) if chosen == "rich" else LinePrinter(chosen, stream)
-
-
-def status_text(progress: Progress) -> str:
-    """One report in words: stage, steps, time left, loss, memory, then its message."""
-    text = _short(progress)
-    return f"{text}: {one_line(progress.message)}" if progress.message else text
-
-
-def one_line(text: str) -> str:
-    """The text without line ends, so that no part of it can pose as a line of its own."""
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def clock_text(seconds: float) -> str:
-    """A time as ``1:23`` or ``2:03:04``."""
-    whole = max(0, round(seconds))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def size_text(count: float) -> str:
-    """Bytes as ``312 MiB`` or ``1.2 GiB``."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
-def _short(progress: Progress) -> str:
-    parts = [progress.stage]
-    if progress.steps:
-        parts[0] += f" {progress.step}/{progress.steps}"
-    if progress.seconds_left is not None and math.isfinite(progress.seconds_left):
-        parts.append(f"{clock_text(progress.seconds_left)} left")
-    if progress.loss is not None:
-        parts.append(f"loss {progress.loss:.4g}")
-    if progress.memory:
-        parts.append(size_text(progress.memory))
-    return ", ".join(parts)
-
-
-def _percent(progress: Progress) -> float:
-    """Percent of the whole job, 0 to 100 whatever comes: OpenJD refuses anything outside."""
-    if not math.isfinite(progress.fraction):
-        return 0.0
-    return 100 * min(max(progress.fraction, 0.0), 1.0)
 
 
 def finite(value: Any) -> Any:

@@ -23,11 +23,14 @@ Made by `make docs` from the program's own help; a test compares the two. Do not
 def reference() -> str:
     """The help of the program and of each verb, as one Markdown page."""
     top = _context(main, "infusion", None)
-    sections = [_section(top)]
-    sections += [
-        _section(_context(verb, name, top)) for name, verb in sorted(main.commands.items())
-    ]
-    return "\n".join([HEAD, *sections])
+    return "\n".join([HEAD, *_sections(top)])
+
+
+def _sections(context: click.Context) -> list[str]:
+    """The help of a command, then of the commands below it."""
+    below = context.command.commands if isinstance(context.command, click.Group) else {}
+    inner = [_sections(_context(verb, name, context)) for name, verb in sorted(below.items())]
+    return [_section(context), *(section for each in inner for section in each)]
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import click
 from infusion_cli.check import report
 from infusion_cli.job_options import job_from, job_options
 from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, printer, size_text
-from infusion_ofx import __version__
+from infusion_ofx.attempt import header
 from infusion_ofx.job import Job
 from infusion_ofx.stopping import stopping
 
@@ -65,7 +64,8 @@ def run(context: click.Context, /, form: str, as_json: bool, dry_run: bool, **_:
         return
     with printing(form, as_json) as show:
         job = job_from(context)
-        show.say(_header(job))
+        for line in header(job).splitlines():
+            show.say(line)
         result = _run(job, show)
         show.close()
         if form != "jsonl" and not as_json:
@@ -93,13 +93,6 @@ def _run(job: Job, show: Printer) -> Result:
     if signals.received is not None:
         raise signals.stopped("nothing has begun")
     return run_job(job, show)
-
-
-def _header(job: Job) -> str:
-    return (
-        f"infusion {__version__}, python {platform.python_version()}, on {platform.node()}: "
-        f"recipe {job.recipe}, seed {job.seed}, {job.plate} to {job.output}"
-    )
 
 
 def _summary(result: Result) -> str:

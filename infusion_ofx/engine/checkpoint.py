@@ -1,7 +1,7 @@
 """Checkpoints: all that the engine needs to go on, as safetensors, whole or not there.
 
-A file carries its own digest. A damaged one is passed over for the one before it, so that two are
-kept.
+A file is named after its stage and step, and carries its own digest. A damaged one is passed over
+for the one before it, so that two are kept.
 """
 
 from __future__ import annotations
@@ -50,19 +50,23 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
 
 
-def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The last checkpoint of the folder that is whole, or None."""
-    for path in sorted(folder.glob("checkpoint-*.safetensors"), reverse=True):
+def newest(folder: Path, stage: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The last checkpoint of a stage that is whole, or None."""
+    for path in reversed(_of(folder, stage)):
         state = load(path)
         if state is not None:
             return state
     return None
 
 
-def prune(folder: Path, keep: int = 2) -> None:
-    """Removes all but the last checkpoints."""
-    for path in sorted(folder.glob("checkpoint-*.safetensors"))[:-keep]:
+def prune(folder: Path, stage: str, *, keep: int) -> None:
+    """Removes all but the last checkpoints of a stage."""
+    for path in _of(folder, stage)[:-keep]:
         path.unlink(missing_ok=True)
+
+
+def _of(folder: Path, stage: str) -> list[Path]:
+    return sorted(folder.glob(f"{stage}-[0-9]*.safetensors"))
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -65,11 +66,27 @@ class Compute:
         return f"{processor()}, {torch.get_num_threads()} threads"
 
     @property
-    def arithmetic(self) -> str:
-        """What decides the last bits of a sum: the same pixels need the same of it."""
-        if self.device.type == "cuda":
-            return f"cuda, {self.precision}"
-        return f"cpu, {self.precision}, {torch.get_num_threads()} threads"
+    def arithmetic(self) -> dict[str, Any]:
+        """What decides the last bits of a sum, JSON-ready: the same pixels need the same of it."""
+        kind = {"device": self.device.type, "precision": self.precision}
+        return kind if self.device.type == "cuda" else {**kind, "threads": torch.get_num_threads()}
+
+    def like(self, arithmetic: Mapping[str, Any]) -> Compute:
+        """This place with another's arithmetic, so that a job goes on as it was begun.
+
+        Raises:
+            JobError: when that takes another kind of device.
+        """
+        if dict(arithmetic) == self.arithmetic:
+            return self
+        if arithmetic["device"] != self.device.type:
+            raise JobError(
+                f"this job was begun on a {arithmetic['device']} device and would go on here on "
+                f"{self.device.type}",
+                "run it where it was begun, or begin it anew in another --data-dir",
+            )
+        threads = int(arithmetic.get("threads", 0))
+        return Compute.choose(str(self.device), str(arithmetic["precision"]), threads)
 
     def autocast(self, frames: int = 0) -> AbstractContextManager[object]:
         """Inside it, the network's matrix work runs in the chosen precision.

@@ -1,9 +1,8 @@
-"""The engine's main path: train on an interval of noise levels, sample through it, go on to the
-next.
+"""The engine: trains on intervals of noise levels and samples through them, one stage at a time.
 
-The whole work is a flat list of stages (recipe.py), and a place in it is (stage, step). A
-checkpoint is that place, the network, its optimiser and the noisy clip; nothing else carries over
-from step to step.
+Every stage goes on from its own newest checkpoint in the job's folder, or begins where the stage
+before it ended. So one process can do them all in a row, or each a process of its own on any
+machine that sees the folder, with the same pixels.
 """
 
 from __future__ import annotations
@@ -20,39 +19,199 @@ from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.recipe import Recipe, Stage, stages
+from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trainer
 from infusion_ofx.engine.sample import sample_step, start
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.errors import MissingStepError
 from infusion_ofx.plan import Plan
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["OnStep", "State", "inpaint"]
+__all__ = ["Engine", "OnStep", "Step"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is told after each step."""
+
+    stage: Stage
+    done: int
+    """Steps of the stage that are done."""
+    loss: Tensor | None
+    """Training loss, still on the device; None in sampling."""
+    save: Callable[[], None]
+    """Writes a checkpoint of this very moment."""
+
+
+OnStep = Callable[[Step], None]
+"""Called after each step. Raise in it to stop."""
+
+
+def quiet(step: Step) -> None:
+    """Takes a report and does nothing with it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One shot's training and sampling, as a list of stages."""
+
+    shot: Shot
+    plan: Plan
+    recipe: Recipe
+    compute: Compute
+    seed: int
+    folder: Path
+    """Where checkpoints are, those of stages that are done too."""
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All that there is to do, in an order that works."""
+        grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps)
+        return stages(self.recipe, calls_by_interval(grid, self.recipe.intervals))
+
+    def run(self, stage: Stage, on_step: OnStep = quiet) -> None:
+        """Does what is left of one stage, and keeps where it ended.
+
+        Raises:
+            MissingStepError: when a stage that it builds upon is not done.
+        """
+        if stage.kind == "train":
+            self._train(stage, on_step)
+        else:
+            self._sample(stage, on_step)
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether the stage's end is in the folder."""
+        return self._end(stage) is not None
+
+    def fill(self) -> Volume:
+        """The working-range picture of ``plan.sampled``: the hole generated, the rest as it was.
+
+        Raises:
+            MissingStepError: when the last stage is not done.
+        """
+        return self._chain_after(self.stages[-1]).x
+
+    def _train(self, stage: Stage, on_step: OnStep) -> None:
+        fit = self._fit(stage)
+        if fit.step == stage.steps:
+            return
+        while fit.step < stage.steps:
+            loss = train_step(
+                fit.network, fit.optimizer, self.shot, self.recipe, stage, fit.step,
+                seed=self.seed, compute=self.compute,
+            )  # fmt: skip
+            fit.step += 1
+            on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit)))
+        self._keep(stage, fit)
+
+    def _sample(self, stage: Stage, on_step: OnStep) -> None:
+        chain = self._chain(stage)
+        if chain.step == stage.steps:
+            return
+        network = self._trained(trainer(stage, self.stages))
+        grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
+        first = sum(s.steps for s in self.stages[: self.stages.index(stage)] if s.kind == "sample")
+        while chain.step < stage.steps:
+            call = first + chain.step
+            places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
+            chain.x, chain.clean = sample_step(
+                network, chain.x, chain.clean, self.shot, self.plan, self.recipe, places, call,
+                seed=self.seed, compute=self.compute,
+            )  # fmt: skip
+            chain.step += 1
+            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+        self._keep(stage, chain)
+
+    def _fit(self, stage: Stage) -> _Fit:
+        """A training under way: from its newest checkpoint, or where the one before it ended."""
+        fit = _Fit(*self._untrained())
+        kept = checkpoint.newest(self.folder, stage.name)
+        if kept is not None:
+            fit.restore(*kept)
+            fit.step = kept[1]["step"]
+        else:
+            earlier = before(stage, self.stages)
+            if earlier is not None:
+                fit.restore(*self._needed(earlier))
+        return fit
+
+    def _untrained(self) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """A network whose first weights depend on the seed alone, and its optimiser."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(self.seed, "weights"))
+            network = build(self.recipe, self.shot, self.compute.device)
+        return network, optimiser(network, self.recipe)
+
+    def _trained(self, stage: Stage) -> nn.Module:
+        fit = _Fit(*self._untrained())
+        fit.restore(*self._needed(stage))
+        return fit.network
+
+    def _chain(self, stage: Stage) -> _Chain:
+        """A sampling under way: from its newest checkpoint, or where the one before it ended."""
+        kept = checkpoint.newest(self.folder, stage.name)
+        if kept is not None:
+            return self._restored(*kept)
+        earlier = before(stage, self.stages)
+        if earlier is not None:
+            chain = self._chain_after(earlier)
+            chain.step = 0
+            return chain
+        return _Chain(start(self.shot, self.plan, self.recipe, seed=self.seed))
+
+    def _chain_after(self, stage: Stage) -> _Chain:
+        return self._restored(*self._needed(stage))
+
+    def _restored(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> _Chain:
+        x = self._volume(tensors, "x")
+        clean = self._volume(tensors, "clean") if "clean.0" in tensors else None
+        return _Chain(x, clean, facts["step"])
+
+    def _volume(self, tensors: dict[str, Tensor], name: str) -> Volume:
+        boxes: Sequence[Box] = self.plan.sampled
+        device = self.compute.device
+        return Volume(boxes, [tensors[f"{name}.{i}"].to(device) for i in range(len(boxes))])
+
+    def _keep(self, stage: Stage, state: _Fit | _Chain) -> None:
+        """Writes a checkpoint; its name sorts by progress."""
+        path = self.folder / f"{stage.name}-{state.step:07d}.safetensors"
+        checkpoint.save(path, state.tensors(), {"stage": stage.name, "step": state.step})
+        checkpoint.prune(self.folder, stage.name, keep=1 if state.step == stage.steps else 2)
+
+    def _end(self, stage: Stage) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        kept = checkpoint.newest(self.folder, stage.name)
+        return kept if kept is not None and kept[1]["step"] == stage.steps else None
+
+    def _needed(self, stage: Stage) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        kept = self._end(stage)
+        if kept is None:
+            raise MissingStepError(
+                f"{stage.name} is not done in {str(self.folder)!r}", "run that step first"
+            )
+        return kept
 
 
 @dataclass
-class State:
-    """Where the engine is, and all that it needs to go on from there."""
+class _Fit:
+    """A training under way."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    x: Volume
-    """The clip at the noise level that sampling has reached; in the end, the fill."""
-    clean: Volume | None = None
-    """The newest estimate of the clean clip; None before the first sampling step."""
-    stage: int = 0
     step: int = 0
 
-    def save(self, folder: Path) -> None:
-        """Writes a checkpoint; its name sorts by progress."""
-        name = f"checkpoint-{self.stage:04d}-{self.step:07d}.safetensors"
-        checkpoint.save(folder / name, self._tensors(), {"stage": self.stage, "step": self.step})
-        checkpoint.prune(folder)
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it takes to go on."""
+        found: dict[str, Tensor] = {}
+        for name, weight in self.network.named_parameters():
+            found[f"network.{name}"] = weight
+            for part, tensor in self.optimizer.state.get(weight, {}).items():
+                found[f"optimizer.{name}.{part}"] = tensor
+        return found
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Takes over what ``save`` wrote."""
-        device = self.x.data[0].device if self.x.data else torch.device("cpu")
+        """Takes over weights and the optimiser's memory, not the step."""
         weights = dict(self.network.named_parameters())
         with torch.no_grad():
             for name, weight in weights.items():
@@ -63,84 +222,26 @@ class State:
                 for part in ("step", "exp_avg", "exp_avg_sq")
                 if f"optimizer.{name}.{part}" in tensors
             }
-        self.x = _volume(tensors, "x", self.x.boxes, device)
-        if "clean.0" in tensors:
-            self.clean = _volume(tensors, "clean", self.x.boxes, device)
-        self.stage, self.step = facts["stage"], facts["step"]
 
-    def _tensors(self) -> dict[str, Tensor]:
+
+@dataclass
+class _Chain:
+    """A sampling under way."""
+
+    x: Volume
+    """The clip at the noise level that sampling has reached; in the end, the fill."""
+    clean: Volume | None = None
+    """The newest estimate of the clean clip; None before the first step."""
+    step: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it takes to go on."""
         found = {f"x.{i}": frame for i, frame in enumerate(self.x.data)}
         if self.clean is not None:
             found |= {f"clean.{i}": frame for i, frame in enumerate(self.clean.data)}
-        for name, weight in self.network.named_parameters():
-            found[f"network.{name}"] = weight
-            for part, tensor in self.optimizer.state.get(weight, {}).items():
-                found[f"optimizer.{name}.{part}"] = tensor
         return found
-
-
-def _volume(
-    tensors: dict[str, Tensor], name: str, boxes: Sequence[Box], device: torch.device
-) -> Volume:
-    return Volume(boxes, [tensors[f"{name}.{i}"].to(device) for i in range(len(boxes))])
 
 
 def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:
     """A tensor in its weight's memory layout, which the fused optimiser takes for granted."""
     return torch.empty_like(weight).copy_(tensor) if tensor.ndim else tensor.to(weight.device)
-
-
-OnStep = Callable[[State, Stage, "Tensor | None"], None]
-"""Called after each step with the state, the stage and the training loss. Raise in it to stop."""
-
-
-def inpaint(
-    shot: Shot,
-    plan: Plan,
-    recipe: Recipe,
-    compute: Compute,
-    *,
-    seed: int,
-    folder: Path,
-    on_step: OnStep = lambda state, stage, loss: None,
-) -> Volume:
-    """Fills the hole: the working-range picture of ``plan.sampled``, the hole generated, the rest
-    as it was.
-
-    Goes on from the newest checkpoint in ``folder``; ``on_step`` decides when to write one.
-    """
-    grid = make(recipe.schedule).grid(recipe.sampling_steps).tolist()
-    calls = calls_by_interval(torch.tensor(grid), recipe.intervals)
-    state = _begin(shot, plan, recipe, compute, seed)
-    kept = checkpoint.newest(folder)
-    if kept is not None:
-        state.restore(*kept)
-    work = stages(recipe, calls)
-    for number in range(state.stage, len(work)):
-        stage = work[number]
-        while state.step < stage.steps:
-            loss = None
-            if stage.kind == "train":
-                loss = train_step(
-                    state.network, state.optimizer, shot, recipe, stage, state.step,
-                    seed=seed, compute=compute,
-                )  # fmt: skip
-            else:
-                call = sum(calls[: stage.interval]) + state.step
-                places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
-                state.x, state.clean = sample_step(
-                    state.network, state.x, state.clean, shot, plan, recipe, places, call,
-                    seed=seed, compute=compute,
-                )  # fmt: skip
-            state.step += 1
-            on_step(state, stage, loss)
-        state.stage, state.step = number + 1, 0
-    return state.x
-
-
-def _begin(shot: Shot, plan: Plan, recipe: Recipe, compute: Compute, seed: int) -> State:
-    """The state before the first step; the network's first weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(key(seed, "weights"))
-        network = build(recipe, shot, compute.device)
-    return State(network, optimiser(network, recipe), start(shot, plan, recipe, seed=seed))

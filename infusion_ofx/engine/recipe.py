@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["RECIPES", "Recipe", "Stage", "choose", "stages"]
+__all__ = ["RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,12 @@ class Stage:
     """0 is the noisiest; None is training over all levels."""
     steps: int
 
+    @property
+    def name(self) -> str:
+        """``train-shared``, ``train-03``, ``sample-03``: what its checkpoints are called by."""
+        part = "shared" if self.interval is None else f"{self.interval:02d}"
+        return f"{self.kind}-{part}"
+
 
 def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
@@ -124,3 +130,22 @@ def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
         if count:  # with fewer calls than intervals some are never sampled: no need to train them
             shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
     return shared
+
+
+def before(stage: Stage, work: list[Stage]) -> Stage | None:
+    """The stage of ``work`` whose end this one begins from; None where it begins from nothing.
+
+    Sampling goes on where the interval above left the clip. So does training with its network,
+    as published; after a shared training each interval starts from that, and none waits for
+    another.
+    """
+    alike = [other for other in work if other.kind == stage.kind]
+    place = alike.index(stage)
+    if not place:
+        return None
+    return alike[0] if alike[0].interval is None else alike[place - 1]
+
+
+def trainer(stage: Stage, work: list[Stage]) -> Stage:
+    """The training whose network a sampling stage calls."""
+    return next(s for s in work if s.kind == "train" and s.interval == stage.interval)

@@ -31,7 +31,8 @@ def whole_file(target: Path) -> Iterator[Path]:
         JobError: when the target may not be written.
     """
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
-    path = target.with_name(f".{target.name}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    name = target.name[:32]  # as long as names may be, no more than 255 bytes come of it
+    path = target.with_name(f".{name}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:
         # Made here, since an error of the system says more than one of a codec.
         path.open("xb").close()

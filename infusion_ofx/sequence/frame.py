@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,12 @@ import numpy.typing as npt
 
 from infusion_ofx.errors import SequenceError
 
-__all__ = ["Box", "Channel", "Header", "check_file", "check_pixels", "samples"]
+__all__ = ["Box", "Channel", "Edit", "Header", "Part", "Picked", "samples"]
 
 Array = npt.NDArray[Any]
 
+_BYTES = {"uint8": 1, "float": 4, "uint": 4}
+"""What a sample takes; 2 for all others."""
 _HALF_MAX = 65504.0
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 
@@ -92,94 +92,180 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One picture within a file; most files have one."""
+
+    data: Box
+    """Pixels that it holds."""
+    channels: tuple[Channel, ...]
+    """In the file's order."""
+    name: str = ""
+    """Empty where the format or the file gives none."""
+    view: str = ""
+    """The eye that it is for, such as ``left``; empty for both."""
+    compression: str = "none"
+    """As OpenEXR names it: none, rle, zips, zip, piz, ..."""
+    unread: str = ""
+    """Why its pixels cannot be read, as ``deep``; such a part is carried along as it is."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its samples, none compressed."""
+        sizes = (_BYTES.get(channel.type, 2) for channel in self.channels)
+        return self.data.height * self.data.width * sum(sizes)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Channels of one part that were found by the names a user gave."""
+
+    part: int
+    """Place of the part in the file."""
+    names: tuple[str, ...]
+    """Names as they are stored, in the order asked for."""
+    data: Box
+    """The part's data window."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Samples of a frame that change: where they are, and what they become."""
+
+    picked: Picked
+    """Their channels."""
+    box: Box
+    pixels: Array
+    """(box.height, box.width, len(picked.names)): 1 is the greatest of integer codes."""
+    where: npt.NDArray[np.bool_]
+    """(box.height, box.width)"""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when a shape or a type differs; a fault in this program, not a file."""
+        shape = (self.box.height, self.box.width)
+        if (
+            self.pixels.shape != (*shape, len(self.picked.names))
+            or self.where.shape != shape
+            or self.where.dtype != np.bool_
+        ):
+            raise ValueError(
+                f"pixels {self.pixels.shape} and where {self.where.shape} ({self.where.dtype}) "
+                f"do not fit box {self.box} and channels {list(self.picked.names)}"
+            )
+
+
+@dataclass(frozen=True)
 class Header:
     """What a file says about itself before any pixel is read."""
 
     path: Path
     format: str
-    """``openexr`` or ``dpx``."""
-    data: Box
-    """Pixels that the file holds."""
+    """As OpenImageIO names it: ``openexr``, ``dpx``, ``png``, ``tiff`` or ``jpeg``."""
     display: Box
     """Pixels that the picture is shown in."""
-    channels: tuple[Channel, ...]
-    """Channels of the part that is the picture, in the file's order."""
-    compression: str = "none"
-    """As OpenEXR names it: none, rle, zips, zip, piz, ...; none for DPX."""
-    parts: tuple[str, ...] = ("",)
-    """Names of the parts; one empty name for a file without parts."""
-    part: int = 0
-    """Which of the parts is the picture."""
+    parts: tuple[Part, ...]
+    """In the file's order."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height."""
     transfer: str = ""
-    """DPX: the transfer characteristic, such as ``printing density``; empty for EXR."""
+    """DPX: the transfer characteristic, such as ``printing density``; empty elsewhere."""
+    views: tuple[str, ...] = ()
+    """Eyes within the file, the default one first; empty where it does not tell any apart."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What else a person asks for, ready to print: time code, frame rate, colour tags."""
 
-    @property
-    def matte_channel(self) -> str:
-        """What a matte is read from unless another is asked for: A, else the only channel, else R;
-        empty where there is none of these."""
-        names = [channel.name for channel in self.channels]
-        if "A" in names or len(names) == 1:
-            return "A" if "A" in names else names[0]
-        return "R" if "R" in names else ""
+    def names(self, view: str = "") -> tuple[str, ...]:
+        """Every name that ``pick`` takes for a view, without double meanings."""
+        found: dict[str, None] = {}
+        for part in self.parts:
+            found.update(dict.fromkeys(self._names(part, view)))
+        return tuple(found)
 
-    def check_channels(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Where the channels are in ``channels``.
+    def pick(self, names: Sequence[str], layer: str = "", view: str = "") -> Picked:
+        """Finds channels by name: the first part that holds all of them in the view.
+
+        A channel answers to its stored name without the view's, and in a part that has a name to
+        ``part.channel`` too. ``layer`` goes before each name: ``R`` of ``beauty`` is ``beauty.R``.
 
         Raises:
             SequenceError: naming the file, a channel that it lacks, and those that it has.
         """
-        places = {channel.name: i for i, channel in enumerate(self.channels)}
-        for name in names:
-            if name not in places:
-                known = ", ".join(list(places)[:40]) + (" ..." if len(places) > 40 else "")
-                raise SequenceError(
-                    f"{str(self.path)!r} has no channel {name!r}", f"it has {known}"
-                )
-        if len(set(names)) != len(names) or not names:
+        wanted = [f"{layer}.{name}" if layer else name for name in names]
+        if len(set(wanted)) != len(wanted) or not wanted:
             raise SequenceError(
                 f"the channels {','.join(names)!r} for {str(self.path)!r} are not "
-                "one or more different names"
+                "one or more different names",
+                f"it has {self.listed(view)}",
             )
-        return tuple(places[name] for name in names)
+        for i, part in enumerate(self.parts):
+            stored = self._names(part, view)
+            if all(name in stored for name in wanted):
+                return Picked(i, tuple(stored[name] for name in wanted), part.data)
+        raise self._lacking(wanted, view)
 
+    def matte_channel(self, view: str = "") -> str:
+        """What a matte is read from unless another is asked for: A, else the only channel, else R;
+        empty where there is none of these."""
+        for part in self.parts:
+            names = list(self._names(part, view))
+            if "A" in names or len({*self._names(part, view).values()}) == 1:
+                return "A" if "A" in names else names[0]
+            if "R" in names:
+                return "R"
+        return ""
 
-def check_file(path: Path) -> os.stat_result:
-    """Looks at a file before anything opens it, since a FIFO would never answer.
+    def _names(self, part: Part, view: str) -> dict[str, str]:
+        """The names that a part's channels answer to, each with the stored one."""
+        if part.unread or (part.view and part.view != (view or self.views[0])):
+            return {}
+        short = {}
+        # Where parts are told apart by view, names hold none, and a part without one is for both.
+        within = () if any(other.view for other in self.parts) else self.views
+        for channel in part.channels:
+            name = _without_view(channel.name, within, view)
+            if name:
+                short[name] = channel.name
+        prefix = part.name.removesuffix(f".{part.view}") if part.view else part.name
+        if not prefix:
+            return short
+        return {**short, **{f"{prefix}.{name}": stored for name, stored in short.items()}}
 
-    Raises:
-        SequenceError: when it is not there, no regular file, or empty.
-    """
-    try:
-        str(path).encode()
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name is no UTF-8 text"
-        raise SequenceError(
-            f"cannot open {str(path)!r}: {reason}", "check the path and its permissions"
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise SequenceError(f"{str(path)!r} is no plain file", "give a file, a pattern or a folder")
-    if status.st_size == 0:
-        raise SequenceError(f"{str(path)!r} is empty (0 bytes)", "render or copy the frame again")
-    return status
-
-
-def check_pixels(channels: Sequence[str], box: Box, pixels: Array, where: Array) -> None:
-    """Holds the caller of ``rewrite`` to its shapes.
-
-    pixels: (box.height, box.width, len(channels)). where: (box.height, box.width), boolean.
-
-    Raises:
-        ValueError: when a shape or a type differs; a fault in this program, not in a file.
-    """
-    shape = (box.height, box.width)
-    if pixels.shape != (*shape, len(channels)) or where.shape != shape or where.dtype != np.bool_:
-        raise ValueError(
-            f"pixels {pixels.shape} and where {where.shape} ({where.dtype}) "
-            f"do not fit box {box} and channels {list(channels)}"
+    def _lacking(self, wanted: Sequence[str], view: str) -> SequenceError:
+        unread = [f"{part.name or 'part'} is {part.unread}" for part in self.parts if part.unread]
+        if view and self.views and view not in self.views:
+            return SequenceError(
+                f"{str(self.path)!r} has no view {view!r}", f"it has {', '.join(self.views)}"
+            )
+        known = self.names(view)
+        lacking = next((name for name in wanted if name not in known), None)
+        if lacking is None:
+            return SequenceError(
+                f"the channels {','.join(wanted)!r} of {str(self.path)!r} lie in several parts",
+                "name channels of one part",
+            )
+        return SequenceError(
+            f"{str(self.path)!r} has no channel {lacking!r}",
+            f"it has {self.listed(view)}"
+            + (f"; {', '.join(unread)}, which is not read" if unread else ""),
         )
+
+    def listed(self, view: str = "") -> str:
+        """Those names for an error: the first 40 of them."""
+        known = self.names(view)
+        more = " ..." if len(known) > 40 else ""
+        return ", ".join(known[:40]) + more or "none that is read"
+
+
+def _without_view(name: str, views: tuple[str, ...], view: str) -> str:
+    """A channel's name within one view; empty for a channel of another one.
+
+    In a part of several views the first one's channels have plain names and the others' hold the
+    view before the last dot: ``right.R``, ``beauty.right.R`` (OpenEXR, Storing Multi-View Images).
+    """
+    *layers, last = name.split(".")
+    own = layers[-1] if layers and layers[-1] in views else ""
+    if len(views) > 1 and (own or views[0]) != (view or views[0]):
+        return ""
+    return ".".join([*layers[:-1], last]) if own else name
 
 
 def samples(pixels: Array, dtype: npt.DTypeLike) -> Array:

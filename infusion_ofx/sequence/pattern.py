@@ -1,109 +1,41 @@
-"""Names of sequences: frame ranges, patterns such as ``plate.####.exr``, and what a folder holds.
+"""Names of sequences: patterns such as ``plate.####.exr``, frames to names and back.
 
-Touches names only, never a pixel, and imports the standard library only; pyseq is asked for a
-hint after a name was not found. Original names are kept: an input name is never formatted anew.
+Touches names only, never a pixel, and imports the standard library only. Original names are kept:
+an input name is never formatted anew.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infusion_ofx.errors import SequenceError
+from infusion_ofx.errors import TRANSIENT, SequenceError, TryAgainError
 
-__all__ = ["MOST_FRAMES", "Pattern", "format_frames", "list_folder", "nearest_name", "parse_frames"]
+__all__ = ["TOKEN", "Pattern", "expand_view", "list_folder", "wants_view"]
 
-MOST_FRAMES = 1_000_000
-"""Longest range that is taken; more is a typing error."""
+TOKEN = re.compile(r"#+|@+|%[0-9]*d|\$F[0-9]*")
+"""A place for the frame number in a file name."""
 
-_RANGE = re.compile(r"(-?[0-9]{1,9})(?:-(-?[0-9]{1,9})(?:[x:]([0-9]{1,9}))?)?")
-_TOKEN = re.compile(r"#+|@+|%[0-9]*d|\$F[0-9]*")
+_VIEW = re.compile("%[Vv]")
 _WIDEST = 18
+_FAR = 10**9
+"""A number from here on is a date or a checksum, no frame."""
 
 
-def parse_frames(text: str) -> tuple[int, ...]:
-    """Reads a frame range such as ``1001-1100x2,1200``: ascending, each frame once.
-
-    A range is ``first-last`` with an optional step as ``x2`` or ``:2``; ranges and single frames
-    are joined by commas; frames may be negative, as in ``-5--1``.
-
-    Raises:
-        SequenceError: for any other text, a range that falls, a step of 0, or too many frames.
-    """
-    frames: set[int] = set()
-    named = 0
-    for part in text.split(","):
-        span = _parse_range(part.strip(), text)
-        named += len(span)
-        if named > MOST_FRAMES:
-            raise SequenceError(
-                f"the frame range {text!r} has more than {MOST_FRAMES} frames", "narrow it"
-            )
-        frames.update(span)
-    return tuple(sorted(frames))
+def wants_view(text: str) -> bool:
+    """Whether a name has a place for the view: ``%V`` or ``%v``."""
+    return _VIEW.search(text) is not None
 
 
-def _parse_range(part: str, text: str) -> range:
-    match = _RANGE.fullmatch(part)
-    if match is None:
-        raise SequenceError(
-            f"{part!r} in the frame range {text!r} is no range", "write it as 1001-1100x2,1200"
-        )
-    first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    step = 1 if match[3] is None else int(match[3])
-    if last < first or step == 0:
-        fault = "falls" if last < first else "has a step of 0"
-        raise SequenceError(
-            f"{part!r} in the frame range {text!r} {fault}",
-            "write the lower frame first, and a step of 1 or more",
-        )
-    return range(first, last + 1, step)
-
-
-def format_frames(frames: Iterable[int]) -> str:
-    """Writes frames as the shortest text of ranges that do not overlap; ``parse_frames`` reads it.
-
-    An empty set gives an empty text.
-    """
-    numbers = sorted(set(frames))
-    ends = _run_ends(numbers)
-    costs = [0] * (len(numbers) + 1)
-    stops = [0] * len(numbers)
-    for i in range(len(numbers) - 1, -1, -1):
-        # The longest run from here, that run without its last frame (which may begin the next
-        # one), or this frame alone: no other cut can be shorter.
-        options = {i + 1, ends[i] + 1, max(ends[i], i + 1)}
-        costs[i], negative_stop = min(
-            (len(_range_text(numbers, i, stop)) + 1 + costs[stop], -stop) for stop in options
-        )
-        stops[i] = -negative_stop
-    parts, i = [], 0
-    while i < len(numbers):
-        parts.append(_range_text(numbers, i, stops[i]))
-        i = stops[i]
-    return ",".join(parts)
-
-
-def _run_ends(numbers: list[int]) -> list[int]:
-    """For each place, the last place of the longest run of one step that starts there."""
-    ends = list(range(len(numbers)))
-    for i in range(len(numbers) - 2, -1, -1):
-        step = numbers[i + 1] - numbers[i]
-        goes_on = i + 2 < len(numbers) and numbers[i + 2] - numbers[i + 1] == step
-        ends[i] = ends[i + 1] if goes_on else i + 1
-    return ends
-
-
-def _range_text(numbers: list[int], start: int, stop: int) -> str:
-    if stop - start == 1:
-        return str(numbers[start])
-    step = numbers[start + 1] - numbers[start]
-    return f"{numbers[start]}-{numbers[stop - 1]}" + (f"x{step}" if step > 1 else "")
+def expand_view(text: str, view: str) -> str:
+    """The text with the view for ``%V`` and its first letter for ``%v``, as in Nuke; as it is where
+    no view is given."""
+    if not view:
+        return text
+    return _VIEW.sub(lambda token: view if token[0] == "%V" else view[0], text)
 
 
 @dataclass(frozen=True)
@@ -115,7 +47,7 @@ class Pattern:
     head: str
     """File name before the frame number."""
     width: int
-    """Least number of digits; 0 for a still file."""
+    """Least number of digits of a name that is made; 0 for a still file."""
     tail: str
     """File name after the frame number."""
     text: str
@@ -133,7 +65,7 @@ class Pattern:
         folder, name = os.path.split(text)
         if not name or "\0" in text:
             raise SequenceError(f"{text!r} names no file", "write a pattern such as plate.####.exr")
-        tokens = list(_TOKEN.finditer(name))
+        tokens = list(TOKEN.finditer(name))
         if len(tokens) > 1:
             first, second = tokens[0][0], tokens[1][0]
             raise SequenceError(
@@ -141,11 +73,17 @@ class Pattern:
                 "write exactly one, as #### or %04d",
             )
         if not tokens:
-            return cls(folder, name, 0, "", text)
+            return cls.still(text)
         token = tokens[0]
         return cls(
             folder, name[: token.start()], _token_width(token[0], text), name[token.end() :], text
         )
+
+    @classmethod
+    def still(cls, text: str) -> Pattern:
+        """One file, whatever signs its name holds."""
+        folder, name = os.path.split(text)
+        return cls(folder, name, 0, "", text)
 
     @property
     def is_still(self) -> bool:
@@ -159,8 +97,8 @@ class Pattern:
     def find(self) -> dict[int, Path]:
         """The frames on disk in ascending order, each with the name that it has there.
 
-        A number must have as many digits as the pattern asks for, or more without a leading zero.
-        A still file is listed as frame 0 where it exists.
+        A number may have any padding, whatever the pattern's: ``plate.998.exr`` and
+        ``plate.1001.exr`` are frames of ``plate.####.exr``. A still file is frame 0.
 
         Raises:
             SequenceError: when the folder cannot be read, or two files are of one frame.
@@ -168,27 +106,30 @@ class Pattern:
         if self.is_still:
             path = self.path(0)
             return {0: path} if os.path.lexists(path) else {}
-        # C's %04d writes -5 as -005, others as -0005: both are read.
-        short = max(self.width - 1, 1)
-        number = (
-            f"[0-9]{{{self.width}}}|[1-9][0-9]{{{self.width},}}"
-            f"|-(?:[0-9]{{{short},{self.width}}}|[1-9][0-9]{{{self.width},}})"
+        return self.match(list_folder(self.folder))
+
+    def match(self, names: Iterable[str]) -> dict[int, Path]:
+        """The frames among the names of a folder, as ``find`` has them.
+
+        Raises:
+            SequenceError: when two files are of one frame.
+        """
+        matcher = re.compile(
+            f"{re.escape(self.head)}(-?[0-9]{{1,{_WIDEST}}}){re.escape(self.tail)}"
         )
-        matcher = re.compile(f"{re.escape(self.head)}({number}){re.escape(self.tail)}")
         found: dict[int, Path] = {}
-        for name in list_folder(self.folder):
+        for name in names:
             match = matcher.fullmatch(name)
-            if match is None or (match[1][0] == "-" and int(match[1]) == 0):
+            frame = int(match[1]) if match else _FAR
+            if match is None or abs(frame) >= _FAR or (match[1][0] == "-" and frame == 0):
                 continue
-            frame = int(match[1])
-            path = Path(self.folder) / name
             if frame in found:
                 raise SequenceError(
                     f"frame {frame} of {self.text!r} has two files, "
                     f"{found[frame].name!r} and {name!r}",
                     "move one away",
                 )
-            found[frame] = path
+            found[frame] = Path(self.folder) / name
         return dict(sorted(found.items()))
 
     def _name(self, frame: int) -> str:
@@ -217,42 +158,15 @@ def list_folder(folder: str) -> list[str]:
 
     Raises:
         SequenceError: when there is no such folder, or it cannot be read.
+        TryAgainError: when the storage failed and may recover.
     """
     try:
         with os.scandir(folder or ".") as entries:
             return sorted(entry.name for entry in entries)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SequenceError(
+        number, reason = getattr(error, "errno", 0), getattr(error, "strerror", error)
+        kind = TryAgainError if number in TRANSIENT else SequenceError
+        raise kind(
             f"cannot list the folder {folder or '.'!r}: {reason}",
             "check the path and its permissions",
         ) from error
-
-
-def nearest_name(text: str) -> str:
-    """The sequence or file in the folder of ``text`` whose name is most like it, or an empty text.
-
-    Listed by pyseq, which groups names by their numbers; good for a hint, not for opening.
-    """
-    folder, wanted = os.path.split(text)
-    try:
-        names = [name for name in list_folder(folder) if not name.startswith(".")]
-    except SequenceError:
-        return ""
-    plain = _TOKEN.sub("####", wanted)
-    near = difflib.get_close_matches(plain, _listed(names[:20_000]), n=1, cutoff=0.5)
-    return os.path.join(folder, near[0]) if near else ""
-
-
-def _listed(names: list[str]) -> list[str]:
-    """Each sequence of pyseq's listing as ``head####tail``, and each lone file by its name."""
-    import pyseq
-
-    listed = []
-    for sequence in pyseq.get_sequences(names):
-        if len(sequence) < 2:
-            listed.append(str(sequence[0]))
-            continue
-        digits = min(len(digits) for digits in sequence[0].digits[-1:] or ["1"])
-        listed.append(f"{sequence.head()}{'#' * digits}{sequence.tail()}")
-    return listed

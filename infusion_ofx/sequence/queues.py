@@ -10,48 +10,55 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
-
-import numpy.typing as npt
+from typing import Any, Protocol, TypeVar
 
 __all__ = ["WriteBehind", "read_ahead"]
 
+
+class Sized(Protocol):
+    """What knows its size in memory, as arrays do."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+
+
 K = TypeVar("K")
-Array = npt.NDArray[Any]
+V = TypeVar("V", bound=Sized)
 
 _LEAST_SIZE = 4096
 """What an empty array is counted as, so that the queue stays bounded."""
 
 
 def read_ahead(
-    jobs: Iterable[K], load: Callable[[K], Array], *, budget: int, threads: int
-) -> Iterator[tuple[K, Array]]:
-    """Loads each job in a thread pool and yields (job, array) in order.
+    jobs: Iterable[K], load: Callable[[K], V], *, budget: int, threads: int
+) -> Iterator[tuple[K, V]]:
+    """Loads each job in a thread pool and yields (job, what was loaded) in order.
 
     At most ``budget`` bytes are loaded or loading and not yet taken, each counted as the largest
-    array so far; one job is always under way. An error of ``load`` is raised when its job's turn
-    comes. The threads end when the iterator is exhausted or closed.
+    so far; one job is always under way. An error of ``load`` is raised when its job's turn comes.
+    The threads end when the iterator is exhausted or closed.
     """
-    waiting: deque[tuple[K, Future[Array]]] = deque()
+    waiting: deque[tuple[K, Future[V]]] = deque()
     rest, largest, pool = iter(jobs), 0, ThreadPoolExecutor(threads, "read-ahead")
     try:
         _fill(waiting, rest, load, pool, 1)
         while waiting:
             job, future = waiting.popleft()
-            array = future.result()
-            largest = max(largest, array.nbytes, _LEAST_SIZE)
+            loaded = future.result()
+            largest = max(largest, loaded.nbytes, _LEAST_SIZE)
             del future
             _fill(waiting, rest, load, pool, max(budget // largest, 1))
-            yield job, array
-            del array
+            yield job, loaded
+            del loaded
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _fill(
-    waiting: deque[tuple[K, Future[Array]]],
+    waiting: deque[tuple[K, Future[V]]],
     rest: Iterator[K],
-    load: Callable[[K], Array],
+    load: Callable[[K], V],
     pool: ThreadPoolExecutor,
     most: int,
 ) -> None:

@@ -6,120 +6,155 @@ sees the old frame or the new one, never a part of one.
 
 from __future__ import annotations
 
+import copy
 import os
-import re
-import shutil
+from collections.abc import Iterable
 from collections.abc import Sequence as Names
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from infusion_ofx.errors import JobError, SequenceError
-from infusion_ofx.sequence import dpx, exr
 from infusion_ofx.sequence.atomic import sweep, whole_file
-from infusion_ofx.sequence.frame import Box, Header, check_file
-from infusion_ofx.sequence.pattern import Pattern, format_frames, list_folder, nearest_name
+from infusion_ofx.sequence.files import Files
+from infusion_ofx.sequence.formats import (
+    check_extension,
+    check_rewrite,
+    read_header,
+    read_pixels,
+    write_file,
+)
+from infusion_ofx.sequence.frame import Box, Channel, Edit, Header, Picked
+from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.queues import WriteBehind, read_ahead
+from infusion_ofx.sequence.ranges import format_frames, short_frames
 
-__all__ = [
-    "Sequence",
-    "WriteBehind",
-    "check_extension",
-    "is_same_file",
-    "read_ahead",
-    "read_header",
-    "sweep",
-    "write_frame",
-]
+__all__ = ["Sequence", "WriteBehind", "is_same_file", "read_ahead", "sweep"]
 
 Array = npt.NDArray[Any]
 
-_FORMATS: dict[str, ModuleType] = {"openexr": exr, "dpx": dpx}
-_EXTENSIONS = {".exr": "openexr", ".dpx": "dpx"}
-_LAST_NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.DOTALL)
-
-
-def read_header(path: Path) -> Header:
-    """The header of one file, by its extension.
-
-    Raises:
-        SequenceError: when it is neither EXR nor DPX, or cannot be read.
-    """
-    return _header_by(_format(path), path)
-
-
-def _format(path: Path) -> str:
-    check_file(path)
-    extension = path.suffix.lower()
-    if extension not in _EXTENSIONS:
-        raise SequenceError(
-            f"{str(path)!r} is neither .exr nor .dpx", "convert it to OpenEXR or DPX"
-        )
-    return _EXTENSIONS[extension]
-
-
-def _header_by(format: str, path: Path) -> Header:
-    header: Header = _FORMATS[format].header(path)
-    return header
+_STOOD_IN = {
+    "hold": "the nearest frame stands in",
+    "black": "they count as black",
+    "skip": "they are left out",
+}
 
 
 class Sequence:
-    """The frames of one picture sequence; or one still file, which serves every frame."""
+    """The frames of one picture sequence; or one still file, which serves every frame.
 
-    def __init__(self, text: str, files: dict[int, Path], still: bool) -> None:
-        """Takes files by frame as they are; ``open`` finds and checks them."""
-        self.text = text
+    As ``open`` gives it, it knows files and headers; ``choose`` gives one that reads and writes.
+    """
+
+    def __init__(self, files: Files, frames: Iterable[int] | None, missing: str, view: str) -> None:
+        """Finds a file for each frame; ``open`` says what it takes, and looks into them too."""
+        served, self.missing = files.select(frames, missing)
+        """Frames that are meant and have no file."""
+        self.text = files.text
         """What was opened, as it was written."""
-        self.frames = tuple(files)
+        self.frames = tuple(served)
         """Frame numbers, ascending."""
-        self.still = still
+        self.still = files.still
         """Whether one file serves every frame."""
-        self._files = files
+        self.view = view
+        """The eye that is looked for within the files."""
+        self.channels: tuple[Channel, ...] = ()
+        """What is chosen of the first frame."""
+        self._files, self._served, self._how = files, served, missing
         self._headers: dict[Path, Header] = {}
+        self._picked: dict[Path, Picked] = {}
 
     @classmethod
-    def open(cls, text: str, frames: tuple[int, ...] | None = None) -> Sequence:
-        """Finds the files of a pattern, a folder that holds one sequence, or a still file.
+    def open(
+        cls,
+        text: str,
+        frames: tuple[int, ...] | None = None,
+        *,
+        view: str = "",
+        missing: str = "error",
+    ) -> Sequence:
+        """Finds the files of a pattern, a folder that holds one sequence, or a still.
 
-        frames: those that are needed, ascending; None takes all on disk. All headers are read.
+        frames: those that are needed; None takes all from the first to the last on disk. view: what
+        ``%V`` stands for, and the eye within the files. missing: what is done about frames that are
+        not there: ``error``; ``skip`` leaves them out, ``hold`` has the nearest earlier frame stand
+        in, else the nearest later one, and ``black`` has it stand in with black pixels. All headers
+        are read.
 
         Raises:
             SequenceError: when there is no such sequence, frames are missing, or frames differ in
                 format or display size.
         """
-        files, still = _find(text)
-        if still and frames is not None:
-            files = dict.fromkeys(frames, next(iter(files.values())))
-        missing = [frame for frame in frames or () if frame not in files]
-        if missing:
-            raise SequenceError(
-                f"{text!r} lacks frames {format_frames(missing)}",
-                f"it has {format_frames(files)}; render them or narrow the range",
-            )
-        if frames is not None:
-            files = {frame: files[frame] for frame in sorted(set(frames))}
-        if not files:
-            raise SequenceError(f"no frame of {text!r} is asked for", "name at least one frame")
-        sequence = cls(text, files, still)
+        sequence = cls(Files.find(text, view), frames, missing, view)
         sequence._check_agreement()
         return sequence
 
+    def choose(self, names: Names[str], layer: str = "") -> Sequence:
+        """This sequence with the channels that ``read`` and ``write`` are about, by name.
+
+        layer: goes before each name. They are looked for in every frame, whatever its parts.
+
+        Raises:
+            SequenceError: naming the first file that lacks one, and the channels that it has.
+        """
+        chosen = copy.copy(self)
+        chosen._picked = {}
+        for frame in self.frames:
+            header = self.header(frame)
+            if header.path not in chosen._picked:
+                chosen._picked[header.path] = header.pick(names, layer, self._view_in(header))
+        first = self.header(self.frames[0])
+        picked = chosen._picked[first.path]
+        kinds = {channel.name: channel for channel in first.parts[picked.part].channels}
+        chosen.channels = tuple(kinds[name] for name in picked.names)
+        return chosen
+
+    def choose_matte(self, name: str = "") -> Sequence:
+        """This sequence with the one channel that a matte is in: ``name``, else A, else the only
+        channel, else R; one and the same in every frame.
+
+        Raises:
+            SequenceError: naming the first file that has none, or another than the frames before.
+        """
+        for frame in self.frames if not name else ():
+            header = self.header(frame)
+            found = header.matte_channel(self._view_in(header))
+            if not found or name not in ("", found):
+                raise SequenceError(
+                    f"the matte {str(header.path)!r} has no channel {name or 'A or R'}; it has "
+                    f"{header.listed(self._view_in(header))}",
+                    "name one with --matte-channel",
+                )
+            name = found
+        return self.choose([name])
+
     def path(self, frame: int) -> Path:
-        """The file of a frame, under its original name.
+        """The file that a frame is read from, under its original name.
 
         Raises:
             SequenceError: when the sequence has no such frame.
         """
         if self.still:
-            return self._files[self.frames[0]]
-        if frame not in self._files:
+            return self._served[self.frames[0]]
+        if frame not in self._served:
             raise SequenceError(
-                f"{self.text!r} has no frame {frame}", f"it has {format_frames(self.frames)}"
+                f"{self.text!r} has no frame {frame}", f"it has {short_frames(self.frames)}"
             )
-        return self._files[frame]
+        return self._served[frame]
+
+    def name(self, frame: int) -> str:
+        """The name of a frame's file, also where there is none and another stands in."""
+        return self._files.name(frame)
+
+    @property
+    def note(self) -> str:
+        """A sentence about the frames that are missing; empty where none is."""
+        if not self.missing:
+            return ""
+        listed = format_frames(self.missing)
+        return f"frames {listed} of {self.text!r} are missing: {_STOOD_IN[self._how]}"
 
     def header(self, frame: int) -> Header:
         """The header of a frame, read once.
@@ -132,36 +167,83 @@ class Sequence:
             self._headers[path] = read_header(path)
         return self._headers[path]
 
-    def read(self, frame: int, channels: Names[str], box: Box) -> Array:
-        """Reads a box of a frame: (box.height, box.width, len(channels)), 0 outside the data.
+    def data(self, frame: int) -> Box:
+        """The data window of the part that the chosen channels are in."""
+        return self._pick(frame).data
 
-        EXR comes in the channels' own type, DPX as float32, code over the greatest code.
+    def read(self, frame: int, box: Box) -> Array:
+        """Reads a box of a frame: (box.height, box.width, chosen channels), 0 outside the data.
 
-        Raises:
-            SequenceError: when the frame is damaged or lacks a channel.
-        """
-        pixels: Array = _FORMATS[self.header(frame).format].read(self.path(frame), channels, box)
-        return pixels
-
-    def check_channels(self, names: Names[str]) -> None:
-        """Looks in every frame for the channels.
+        EXR comes in the channels' own type; integer codes come as float32, over the greatest code.
 
         Raises:
-            SequenceError: naming the first file that lacks one, and the channels that it has.
+            SequenceError: when the frame is damaged.
         """
-        for frame in self.frames:
-            self.header(frame).check_channels(names)
+        header, picked = self.header(frame), self._pick(frame)
+        if not self._is_black(frame):
+            return read_pixels(header, picked, box)
+        none = read_pixels(header, picked, Box(0, 0, 0, 0))
+        return np.zeros((box.height, box.width, none.shape[2]), none.dtype)
 
-    def check_rewrite(self) -> None:
-        """Looks in every header whether ``write_frame`` could keep all that the frame holds.
+    def check_rewrite(self, keep_lossy: bool = False) -> None:
+        """Looks in every header whether ``write`` could keep all that the frame holds.
 
         Worth asking of a plate before hours of work.
 
         Raises:
             SequenceError: naming the first file with something that would be damaged.
         """
-        for frame in self.frames[:1] if self.still else self.frames:
-            _FORMATS[self.header(frame).format].check_rewrite(self.path(frame))
+        for path, picked in self._picked.items():
+            check_rewrite(self._headers[path], picked, keep_lossy)
+
+    def write(
+        self,
+        frame: int,
+        target: Path,
+        box: Box,
+        pixels: Array,
+        where: npt.NDArray[np.bool_],
+        *,
+        in_place: bool = False,
+        keep_lossy: bool = False,
+    ) -> None:
+        """Writes a frame with ``pixels`` in the chosen channels where ``where`` is True.
+
+        pixels: (box.height, box.width, chosen channels), as ``read`` gives them; where:
+        (box.height, box.width), boolean. Where nothing changes the file is copied byte for byte.
+        ``target`` appears whole or not at all. keep_lossy: a lossy file keeps its compression.
+
+        Raises:
+            SequenceError: when the frame cannot be read or kept exactly, or ``target`` has another
+                format's extension.
+            JobError: when ``target`` is the frame's file and not ``in_place``, or may not be
+                written.
+            TryAgainError: when the storage fails.
+        """
+        header, source = self.header(frame), self.path(frame)
+        edit = Edit(self._pick(frame), box, pixels, where)
+        check_extension(source, target)
+        if not in_place and is_same_file(source, target):
+            raise JobError(
+                f"{str(target)!r} is the plate itself",
+                "write elsewhere, or allow it with --in-place",
+            )
+        if self._is_black(frame):
+            edit = _on_black(edit)
+        with whole_file(target) as path:
+            write_file(header, path, edit, keep_lossy)
+
+    def _pick(self, frame: int) -> Picked:
+        if not self._picked:
+            raise ValueError(f"no channels of {self.text!r} are chosen")  # this program's fault
+        return self._picked[self.path(frame)]
+
+    def _is_black(self, frame: int) -> bool:
+        return self._how == "black" and not self.still and frame in self.missing
+
+    def _view_in(self, header: Header) -> str:
+        """The view to look for within a file: none where the file's name has told it already."""
+        return "" if wants_view(self.text) and len(header.views) < 2 else self.view
 
     def _check_agreement(self) -> None:
         first = self.header(self.frames[0])
@@ -181,106 +263,14 @@ def _size(header: Header) -> str:
     return f"{header.format} {box.width} x {box.height}{origin}"
 
 
-def _find(text: str) -> tuple[dict[int, Path], bool]:
-    """The files of a text by frame, and whether they are one still file."""
-    if os.path.isdir(text):
-        return _find_in_folder(text)
-    pattern = Pattern.parse(text) if not os.path.lexists(text) else None
-    if pattern is None:
-        return _still(Path(text)), True
-    files = {} if pattern.is_still else pattern.find()
-    if not files:
-        near = nearest_name(text)
-        kind = "file" if pattern.is_still else "sequence"
-        raise SequenceError(
-            f"there is no {kind} {text!r}",
-            f"did you mean {near!r}?" if near else "check the path and the pattern",
-        )
-    return files, False
-
-
-def _still(path: Path) -> dict[int, Path]:
-    """A still file under the last number of its name, so that a lone frame keeps its own."""
-    match = _LAST_NUMBER.fullmatch(path.stem)
-    return {int(match[2]) if match and len(match[2]) < 10 else 1: path}
-
-
-def _find_in_folder(folder: str) -> tuple[dict[int, Path], bool]:
-    """The one sequence or still of EXR or DPX files in a folder."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for name in list_folder(folder):
-        stem, extension = os.path.splitext(name)
-        match = _LAST_NUMBER.fullmatch(stem)
-        if extension.lower() in _EXTENSIONS and not name.startswith("."):
-            key = (match[1], match[3] + extension) if match else (name, "")
-            groups.setdefault(key, []).append(name)
-    if len(groups) != 1:
-        listed = ", ".join(repr(_group_name(*group)) for group in sorted(groups.items())[:8])
-        raise SequenceError(
-            f"the folder {folder!r} holds {len(groups)} EXR or DPX sequences"
-            + (f": {listed}" if listed else ""),
-            "name one, as plate.####.exr",
-        )
-    (head, tail), names = next(iter(groups.items()))
-    if len(names) == 1:
-        return _still(Path(folder) / names[0]), True
-    width = min(len(name) - len(head) - len(tail) for name in names)
-    pattern = Pattern(folder, head, width, tail, os.path.join(folder, f"{head}{'#' * width}{tail}"))
-    return pattern.find(), False
-
-
-def _group_name(key: tuple[str, str], names: list[str]) -> str:
-    width = min(len(name) - len(key[0]) - len(key[1]) for name in names)
-    return f"{key[0]}{'#' * width}{key[1]}" if len(names) > 1 else names[0]
-
-
-def check_extension(source: Path, target: Path) -> str:
-    """The format of ``source``, which ``target`` must have too: formats are not converted.
-
-    Raises:
-        SequenceError: when the target's extension is another format's.
-    """
-    format = _format(source)
-    if _EXTENSIONS.get(target.suffix.lower()) != format:
-        raise SequenceError(
-            f"{str(target)!r} is to be written from {str(source)!r}",
-            f"give it the extension {source.suffix!r}; formats are not converted",
-        )
-    return format
-
-
-def write_frame(
-    source: Path,
-    target: Path,
-    channels: Names[str],
-    box: Box,
-    pixels: Array,
-    where: npt.NDArray[np.bool_],
-    *,
-    in_place: bool = False,
-) -> None:
-    """Writes a frame: the source, with ``pixels`` in ``channels`` where ``where`` is True.
-
-    pixels: (box.height, box.width, len(channels)); where: (box.height, box.width), boolean. Where
-    nothing is True the file is copied byte for byte. ``target`` appears whole or not at all.
-
-    Raises:
-        SequenceError: when the source cannot be read or kept exactly, or ``target`` has another
-            format's extension.
-        JobError: when ``target`` is the source and not ``in_place``, or may not be written.
-        TryAgainError: when the storage fails.
-    """
-    format = check_extension(source, target)
-    if not in_place and is_same_file(source, target):
-        raise JobError(
-            f"{str(target)!r} is the plate itself", "write elsewhere, or allow it with --in-place"
-        )
-    with whole_file(target) as path:
-        if where.any():
-            _FORMATS[format].rewrite(source, path, channels, box, pixels, where)
-        else:
-            shutil.copyfile(source, path)
-        _FORMATS[format].verify(path)
+def _on_black(edit: Edit) -> Edit:
+    """An edit on a data window that is black elsewhere: all of it changes."""
+    data, pixels = edit.picked.data, edit.pixels
+    whole = np.zeros((data.height, data.width, pixels.shape[2]), pixels.dtype)
+    inner = edit.box.intersect(data)
+    here = edit.box.slices(inner)
+    whole[data.slices(inner)] = np.where(edit.where[here][..., None], pixels[here], 0)
+    return Edit(edit.picked, data, whole, np.ones((data.height, data.width), np.bool_))
 
 
 def is_same_file(source: Path, target: Path) -> bool:

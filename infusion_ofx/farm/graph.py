@@ -1,0 +1,75 @@
+"""The steps of a job for a farm: one description, from which every exporter writes its own.
+
+    prepare (cpu) -> [train shared] -> train, one task an interval (gpu) -> sample (gpu)
+            -> assemble (cpu)
+
+Where a recipe trains over all noise levels first, its intervals do not wait for each other: they
+are the tasks that spread. A recipe without that, as the published one, trains each interval from
+the one before it, which is one chain and so one task. Standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infusion_ofx.folder import Record
+
+__all__ = ["Step", "graph"]
+
+MIB = 2**20
+
+CUDA_MIB = 3072
+"""Host memory that the libraries of a GPU take beside the job's own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One task, or an array of tasks that are alike and do not wait for each other."""
+
+    name: str
+    """``prepare``, ``train-shared``, ``train``, ``sample`` or ``assemble``."""
+    needs: tuple[str, ...]
+    """Steps all of whose tasks must have ended well before any of this one begins."""
+    gpu: bool
+    memory: int
+    """Host memory that a task needs, MiB."""
+    gpu_memory: int = 0
+    """Memory of the GPU that a task needs, MiB."""
+    intervals: tuple[int, ...] = ()
+    """A task for each of these; none: the step is one task."""
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the step's tasks, as their status and logs have them."""
+        return [f"{self.name}-{k:02d}" for k in self.intervals] or [self.name]
+
+    def argv(self, folder: str, interval: str = "") -> list[str]:
+        """The command of one task.
+
+        folder: the job folder, or the farm's word for it. interval: that of the task, or the farm's
+        word for it; taken where the step is an array.
+        """
+        verb, _, part = self.name.partition("-")
+        which = interval if self.intervals else part
+        return ["infusion", verb, folder, *(["--interval", which] if which else [])]
+
+
+def graph(record: Record) -> list[Step]:
+    """The steps of a job in an order that works."""
+    gpu = record.job.device != "cpu"
+    budget = int(record.job.memory * 1024)
+    needed = -(-record.memory // MIB) or budget
+    steps = [Step("prepare", (), False, budget)]
+
+    def add(name: str, intervals: tuple[int, ...] = ()) -> None:
+        host, device = (needed + CUDA_MIB, needed) if gpu else (needed, 0)
+        steps.append(Step(name, (steps[-1].name,), gpu, host, device, intervals))
+
+    if "train-shared" in record.stages:
+        add("train-shared")
+        names = [n for n in record.stages if n.startswith("train-") and n != "train-shared"]
+        add("train", tuple(int(name.removeprefix("train-")) for name in names))
+    else:
+        add("train")
+    add("sample")
+    return [*steps, Step("assemble", ("sample",), False, budget)]

@@ -1,0 +1,87 @@
+"""What a job keeps between its steps: the prepared region and the finished fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infusion_ofx.engine import checkpoint
+from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.plan import Plan, Window
+from infusion_ofx.prepare import Prepared
+from infusion_ofx.sequence.frame import Box
+from infusion_ofx.working import Working
+
+__all__ = ["Fill", "load_fill", "load_prepared", "save_fill", "save_prepared"]
+
+Fill = dict[int, tuple[Box, Tensor]]
+"""By frame number: where the fill lies, and its light, (C, height, width) float32."""
+
+_FILL = "fill.safetensors"
+_PREPARED = "prepared.safetensors"
+_WORKING = ("centre", "turn", "scale", "least", "most")
+
+
+def save_fill(folder: Path, fill: Fill) -> None:
+    """Keeps the finished fill in ``folder``."""
+    light = {f"frame.{n}": pixels for n, (_, pixels) in fill.items()}
+    boxes = {str(n): _edges(box) for n, (box, _) in fill.items()}
+    checkpoint.save(folder / _FILL, light, {"boxes": boxes})
+
+
+def load_fill(folder: Path) -> Fill | None:
+    """What ``save_fill`` kept; None when it is missing or damaged."""
+    kept = checkpoint.load(folder / _FILL)
+    if kept is None:
+        return None
+    tensors, facts = kept
+    return {int(n): (Box(*box), tensors[f"frame.{n}"]) for n, box in facts["boxes"].items()}
+
+
+def save_prepared(folder: Path, prepared: Prepared) -> None:
+    """Keeps the prepared region in ``folder``, so that no later step needs the plate to train."""
+    shot, plan, working = prepared.shot, prepared.plan, prepared.working
+    tensors = {f"clean.{i}": frame for i, frame in enumerate(shot.clean.data)}
+    tensors |= {f"hole.{i}": frame.to(torch.uint8) for i, frame in enumerate(shot.hole.data)}
+    tensors |= {"low": shot.low, "high": shot.high}
+    tensors |= {f"working.{name}": getattr(working, name) for name in _WORKING}
+    facts = {
+        "numbers": shot.numbers,
+        "holes": [_edges(box) for box in prepared.holes],
+        "gain": working.gain,
+        "region": [_edges(box) for box in plan.region],
+        "sampled": [_edges(box) for box in plan.sampled],
+        "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
+    }
+    checkpoint.save(folder / _PREPARED, tensors, facts)
+
+
+def load_prepared(folder: Path) -> Prepared | None:
+    """What ``save_prepared`` kept, bit for bit; None when it is missing or damaged."""
+    kept = checkpoint.load(folder / _PREPARED)
+    if kept is None:
+        return None
+    tensors, facts = kept
+    region, sampled = _boxes(facts["region"]), _boxes(facts["sampled"])
+    windows = tuple(Window(start, stop, Box(*box)) for start, stop, box in facts["windows"])
+    shot = Shot(
+        tuple(facts["numbers"]),
+        Volume(region, [tensors[f"clean.{i}"] for i in range(len(region))]),
+        Volume(region, [tensors[f"hole.{i}"].float() for i in range(len(region))]),
+        tensors["low"],
+        tensors["high"],
+    )
+    working = Working(facts["gain"], *(tensors[f"working.{name}"] for name in _WORKING))
+    return Prepared(Plan(windows, sampled, region), shot, working, _boxes(facts["holes"]))
+
+
+def _edges(box: Box) -> list[int]:
+    return [box.top, box.left, box.bottom, box.right]
+
+
+def _boxes(edges: Sequence[Any]) -> tuple[Box, ...]:
+    return tuple(Box(*each) for each in edges)

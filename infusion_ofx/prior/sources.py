@@ -1,0 +1,117 @@
+"""Sources: which other frames have seen what a frame's hole hides, and by what camera motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from infusion_ofx.prior.motion import camera
+from infusion_ofx.prior.view import View
+from infusion_ofx.sequence.frame import Box
+from infusion_ofx.working import KNEE, Working
+
+__all__ = ["Sources"]
+
+DISTANCES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+"""How far off, in frames, sources are looked for, either way."""
+MOST = 8
+"""Sources for one frame."""
+LEAST_GAIN = 0.01
+"""A source that adds less than this share of what the first could add is not worth its time."""
+
+Array = NDArray[Any]
+
+
+class Sources:
+    """A shot's views and the camera's motion between them, made when asked for."""
+
+    def __init__(self, light: Sequence[Array], hole: Sequence[Array], boxes: Sequence[Box]) -> None:
+        scale = _scale(light, hole)
+
+        @lru_cache(2 * DISTANCES[-1] + 2)
+        def view(i: int) -> View:
+            return View.make(light[i], hole[i], boxes[i], scale)
+
+        @lru_cache(None)
+        def link(i: int) -> Array | None:
+            return camera(view(i), view(i + 1))
+
+        self.view, self._link, self._frames = view, link, len(boxes)
+
+    def best(self, i: int, points: Array) -> list[tuple[View, Array]]:
+        """The sources for plate points (2, N) of frame i, with the homographies that lead there.
+
+        Each point wants to be seen, best from near in time, and better by three frames than by one;
+        chosen one by one for the most that each adds.
+        """
+        worth = {}
+        for j, homography in self._around(i):
+            seen = _seen(self.view(j), homography, points)
+            if seen.any():
+                worth[j] = (seen / abs(j - i)  ** 0.5, homography)
+        chosen: list[tuple[View, Array]] = []
+        held = np.zeros((3, points.shape[1]))  # worth of each point's three best sources so far
+        enough = 0.0
+        while worth and len(chosen) < MOST:
+            gains = {j: float(_added(held, value).sum()) for j, (value, _) in worth.items()}
+            j = max(gains, key=lambda j: (gains[j], -abs(j - i), j))
+            enough = enough or LEAST_GAIN * gains[j]
+            if gains[j] <= enough and chosen:
+                break
+            value, homography = worth.pop(j)
+            held = -np.sort(-np.vstack([held, value]), axis=0)[:3]
+            chosen.append((self.view(j), homography))
+        return chosen
+
+    def _around(self, i: int) -> Iterator[tuple[int, Array]]:
+        """Frames round i as far as the camera can be followed, with homographies from i to them."""
+        for way in (1, -1):
+            whole = np.eye(3)
+            for step in range(1, DISTANCES[-1] + 1):
+                j = i + way * step
+                link = self._link(min(j, j - way)) if 0 <= j < self._frames else None
+                if link is None:
+                    break
+                whole = (link if way > 0 else np.linalg.inv(link)) @ whole
+                if step in DISTANCES:
+                    yield j, whole
+
+
+def _seen(view: View, homography: Array, points: Array) -> Array:
+    """Which plate points (2, N) of another frame a view has seen, bool (N,)."""
+    x, y, w = homography @ np.vstack([points, np.ones(points.shape[1])])
+    ahead = w > 1e-6
+    x = np.where(ahead, x / np.where(ahead, w, 1), -1e9) - view.box.left
+    y = np.where(ahead, y / np.where(ahead, w, 1), -1e9) - view.box.top
+    inside = (x >= 0) & (y >= 0) & (x <= view.box.width - 1) & (y <= view.box.height - 1)
+    seen = np.zeros(points.shape[1], bool)
+    row, column = np.rint(y[inside]).astype(int), np.rint(x[inside]).astype(int)
+    seen[inside] = view.safe[0][row, column] > 0
+    return seen
+
+
+def _added(held: Array, value: Array) -> Array:
+    """What a source's worth (N,) adds to the three best so far, (3, N): a place counts half of the
+    one before it."""
+    places = np.array([[1.0], [0.5], [0.25]])
+    best = -np.sort(-np.vstack([held, value]), axis=0)[:3]
+    return np.asarray((places * (best - held)).sum(0))
+
+
+def _scale(light: Sequence[Array], hole: Sequence[Array]) -> float:
+    """What light is multiplied with before the asinh: the working range's choice for the shot."""
+    total = sum(mask.size for mask in hole)
+    step = max(1, total // 1_000_000)
+    known = [
+        pixels[~mask & np.isfinite(pixels).all(-1)][::step]
+        for pixels, mask in zip(light, hole, strict=True)
+    ]
+    values = torch.from_numpy(np.concatenate(known).astype(np.float32))
+    if not len(values):
+        return 1.0
+    return KNEE * Working.fit(values.T, decorrelate=False).gain

@@ -1,0 +1,174 @@
+"""How a job stands: told by results and by the file server's clock, whatever a process says."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from infusion_cli.main import main
+from infusion_ofx.attempt import attempting
+from infusion_ofx.errors import JobError, Stopped
+from infusion_ofx.farm.status import SILENT_SECONDS, status
+from infusion_ofx.folder import JobFolder, Record, write_json
+from infusion_ofx.job import Job
+from infusion_ofx.progress import Progress
+
+JOB = Job(plate="/p.####.exr", matte="/m.exr", output="/out/")
+STAGES = {"train-shared": 4, "train-00": 3, "sample-00": 2, "train-01": 3, "sample-01": 1}
+TASKS = ["prepare", "train-shared", "train-00", "train-01", "sample", "assemble"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> JobFolder:
+    return JobFolder.adopt(Record(JOB, "1", "abc", STAGES), tmp_path)
+
+
+def states(folder: JobFolder) -> dict[str, str]:
+    return {task.task: task.state for task in status(folder.path).tasks}
+
+
+def make(folder: JobFolder, *names: str) -> None:
+    for name in names:
+        (folder.work / f"{name}.safetensors").touch()
+
+
+def silence(folder: JobFolder, task: str, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(folder.status(task), (then, then))
+
+
+def test_a_new_job_waits_with_every_task(folder: JobFolder) -> None:
+    assert states(folder) == dict.fromkeys(TASKS, "waiting")
+    found = status(folder.path)
+    assert (found.state, found.percent, found.cancelled) == ("waiting", 0.0, False)
+
+
+def test_a_task_is_done_when_its_result_is_there(folder: JobFolder) -> None:
+    make(folder, "prepared", "train-shared-0000004", "train-00-0000002", "train-01-0000003")
+    assert states(folder) == {
+        "prepare": "done", "train-shared": "done", "train-00": "waiting", "train-01": "done",
+        "sample": "waiting", "assemble": "waiting",
+    }  # fmt: skip
+    make(folder, "fill")
+    assert states(folder) == {**dict.fromkeys(TASKS, "done"), "assemble": "waiting"}
+    write_json(folder.result, {})
+    found = status(folder.path)
+    assert (found.state, found.percent) == ("done", 100.0)
+
+
+def test_an_orphan_that_still_speaks_changes_nothing_of_what_is_done(folder: JobFolder) -> None:
+    make(folder, "prepared", "train-shared-0000004")
+    with attempting(folder, "train-shared", JOB) as orphan:
+        orphan(Progress("train", 1, 4, 0.25))
+        assert states(folder)["train-shared"] == "done"
+
+
+def test_what_a_task_has_said_of_itself_is_not_believed_without_its_result(
+    folder: JobFolder,
+) -> None:
+    with attempting(folder, "train-00", JOB):
+        pass
+    assert states(folder)["train-00"] == "waiting"
+
+
+def test_a_running_task_says_where_and_how_far(folder: JobFolder) -> None:
+    with attempting(folder, "train-00", JOB) as attempt:
+        attempt(Progress("train", 1, 4, 0.25, 60.0))
+        task = status(folder.path).tasks[2]
+    assert (task.state, task.percent, task.seconds_left) == ("running", 25, 60)
+    assert (task.pid, task.attempt, task.host) == (os.getpid(), 1, os.uname().nodename)
+    assert status(folder.path).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"),
+    [(0, "running"), (SILENT_SECONDS / 2, "running"), (SILENT_SECONDS + 5, "lost"),
+     (-3600, "running")],
+)  # fmt: skip
+def test_a_task_of_which_nothing_is_heard_is_lost(
+    folder: JobFolder, seconds: float, state: str
+) -> None:
+    with attempting(folder, "sample", JOB):
+        silence(folder, "sample", seconds)
+        assert states(folder)["sample"] == state
+
+
+@pytest.mark.parametrize("wrong", [-(10**6), 10**6])
+def test_a_clock_that_is_wrong_makes_no_task_lost(folder: JobFolder, wrong: int) -> None:
+    with attempting(folder, "sample", JOB):
+        facts = json.loads(folder.status("sample").read_text())
+        write_json(folder.status("sample"), {**facts, "heartbeat": time.time() + wrong})
+        assert states(folder)["sample"] == "running"
+
+
+def test_how_a_task_ended_is_told_and_is_gone_when_it_runs_again(folder: JobFolder) -> None:
+    for error, state in ((JobError("no light"), "failed"), (Stopped("enough"), "stopped")):
+        with pytest.raises(type(error)), attempting(folder, "prepare", JOB):
+            raise error
+        task = status(folder.path).tasks[0]
+        assert (task.state, task.said) == (state, error.args[0])
+        assert status(folder.path).state == state
+    with attempting(folder, "prepare", JOB):
+        assert states(folder)["prepare"] == "running"
+
+
+def test_a_run_in_one_process_stands_before_the_tasks(folder: JobFolder) -> None:
+    with attempting(folder, "run", JOB) as attempt:
+        attempt(Progress("train", 1, 4, 0.25))
+        make(folder, "prepared")
+        found = status(folder.path)
+    assert (found.state, found.percent) == ("running", 25)
+    assert [task.task for task in found.tasks] == ["run", *TASKS]
+    assert found.tasks[1].state == "done"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"state": 3, "error": null}'])
+def test_a_damaged_status_is_no_trouble(folder: JobFolder, damage: bytes) -> None:
+    folder.status("sample").write_bytes(damage)
+    assert states(folder)["prepare"] == "waiting"
+
+
+def test_looking_changes_nothing_and_needs_no_right_to_write(folder: JobFolder) -> None:
+    before = sorted(folder.path.rglob("*"))
+    folder.path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        assert status(folder.path).state == "waiting"
+    finally:
+        folder.path.chmod(stat.S_IRWXU)
+    assert sorted(folder.path.rglob("*")) == before
+
+
+def test_the_verb_says_it_for_people_and_programs_and_ends_with_3_until_all_is_done(
+    folder: JobFolder,
+) -> None:
+    folder.cancel()
+    result = CliRunner().invoke(main, ["status", str(folder.path)])
+    assert result.exit_code == 3
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("v001: waiting, 0%, asked to stop")
+    assert [line.split()[0] for line in lines[1:]] == TASKS
+    make(folder, "fill")
+    write_json(folder.result, {})
+    result = CliRunner().invoke(main, ["status", str(folder.path), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["state"] == "done"
+
+
+def test_the_verbs_of_a_folder_that_is_none_end_with_2(tmp_path: Path) -> None:
+    for verb in ("status", "cancel", "prepare", "train", "sample", "assemble"):
+        result = CliRunner().invoke(main, [verb, str(tmp_path)])
+        assert result.exit_code == 2 and "is no job folder" in result.stderr, verb
+    assert not list(tmp_path.iterdir())
+
+
+def test_cancel_asks_and_takes_back(folder: JobFolder) -> None:
+    assert CliRunner().invoke(main, ["cancel", str(folder.path)]).exit_code == 0
+    assert folder.cancelled()
+    assert CliRunner().invoke(main, ["cancel", str(folder.path), "--undo"]).exit_code == 0
+    assert not folder.cancelled()

@@ -1,0 +1,67 @@
+"""What a job keeps between its steps comes back bit for bit, and a damaged file is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
+from infusion_ofx.plan import Plan, Window
+from infusion_ofx.prepare import Prepared
+from infusion_ofx.sequence.frame import Box
+from infusion_ofx.working import Working
+
+REGION = (Box(-2, 3, 6, 11), Box(0, 0, 0, 0), Box(1, 3, 9, 13))
+SAMPLED = (Box(0, 4, 4, 8), Box(0, 0, 0, 0), Box(2, 4, 8, 10))
+
+
+def _prepared() -> Prepared:
+    random = torch.Generator().manual_seed(0)
+    clean = [torch.randn(3, box.height, box.width, generator=random) for box in REGION]
+    hole = [(frame[:1] > 0).float() for frame in clean]
+    working = Working.fit(torch.rand(3, 50, generator=random), decorrelate=True)
+    limits = torch.tensor([-1.0, -0.5, 0.1]), torch.tensor([1.0, 0.7, 0.2])
+    shot = Shot((-5, 1001, 1002), Volume(REGION, clean), Volume(REGION, hole), *limits)
+    return Prepared(Plan((Window(0, 3, Box(2, 4, 4, 8)),), SAMPLED, REGION), shot, working, SAMPLED)
+
+
+def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    made = _prepared()
+    save_prepared(tmp_path, made)
+    found = load_prepared(tmp_path)
+    assert found is not None
+    assert (found.plan, found.shot.numbers) == (made.plan, made.shot.numbers)
+    assert found.holes == made.holes
+    assert (tuple(found.shot.clean.boxes), found.working.gain) == (REGION, made.working.gain)
+    for mine, theirs in (
+        *zip(made.shot.clean.data, found.shot.clean.data, strict=True),
+        *zip(made.shot.hole.data, found.shot.hole.data, strict=True),
+        (made.shot.low, found.shot.low),
+        (made.shot.high, found.shot.high),
+    ):
+        assert torch.equal(mine, theirs) and mine.dtype == theirs.dtype
+    light = torch.rand(3, 4, 4)
+    assert torch.equal(found.working.encode(light), made.working.encode(light))
+    assert torch.equal(found.working.decode(light), made.working.decode(light))
+
+
+def test_a_fill_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    fill: Fill = {-3: (Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), 7: (Box(0, 0, 1, 1), torch.ones(1))}
+    save_fill(tmp_path, fill)
+    kept = load_fill(tmp_path)
+    assert kept is not None and kept.keys() == fill.keys()
+    for frame, (box, light) in fill.items():
+        assert kept[frame][0] == box and torch.equal(kept[frame][1], light)
+
+
+def test_what_is_damaged_or_missing_is_none(tmp_path: Path) -> None:
+    assert load_fill(tmp_path) is None and load_prepared(tmp_path) is None
+    save_fill(tmp_path, {1: (Box(0, 0, 2, 2), torch.ones(3, 2, 2))})
+    save_prepared(tmp_path, _prepared())
+    for path in tmp_path.iterdir():
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+    assert load_fill(tmp_path) is None and load_prepared(tmp_path) is None
