@@ -22,7 +22,8 @@ from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
 from infusion_ofx.sequence.ranges import parse_frames
-from infusion_ofx.sequence.store import Sequence, is_same_file
+from infusion_ofx.sequence.source import is_same_file
+from infusion_ofx.sequence.store import Sequence
 
 __all__ = ["Hole", "Material", "is_folder", "open_material", "recipe_of"]
 
@@ -231,15 +232,27 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
         )
     for frame, target in zip(frames, targets, strict=True):
         check_extension(plate.path(frame), target)
-        if matte is not None and is_same_file(target, matte.path(frame)):
+        if matte is not None and matte.frame_at(target) is not None:
             raise JobError(
                 f"the output {str(target)!r} is the matte itself", "choose another output"
             )
-        if is_same_file(target, plate.path(frame)) and not job.in_place:
+        _check_beside(job, plate, frame, target)
+
+
+def _check_beside(job: Job, plate: Sequence, frame: int, target: Path) -> None:
+    """Refuses a frame's output that is a file of the plate, or would be taken for one."""
+    other = plate.frame_at(target)
+    if is_same_file(target, plate.path(frame)):
+        if not job.in_place:
             raise JobError(
                 f"the output {str(target)!r} is the plate itself",
                 "choose another output, or say --in-place",
             )
+    elif other is not None:
+        raise JobError(
+            f"the output {str(target)!r} would count as frame {other} of the plate",
+            "choose another output; a folder keeps the plate's names",
+        )
 
 
 def is_folder(output: str) -> bool:
