@@ -30,6 +30,9 @@ __all__ = ["Hole", "Material", "is_folder", "open_material", "recipe_of"]
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on every file system in use."""
+
 
 @dataclass(frozen=True)
 class Hole:
@@ -230,6 +233,7 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
             f"the output {job.output!r} names one file for {len(targets)} frames",
             "write a pattern such as fill.####.exr, or a folder",
         )
+    _check_folders(targets)
     for frame, target in zip(frames, targets, strict=True):
         check_extension(plate.path(frame), target)
         if matte is not None and matte.frame_at(target) is not None:
@@ -237,6 +241,31 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
                 f"the output {str(target)!r} is the matte itself", "choose another output"
             )
         _check_beside(job, plate, frame, target)
+
+
+def _check_folders(targets: list[Path]) -> None:
+    """Refuses, before hours of work, what could not be written after them."""
+    for target in targets:
+        if not _is_name(target):
+            raise JobError(
+                f"the output {str(target)!r} is no name that a file can have",
+                f"write UTF-8 text, at most {_LONGEST_NAME} bytes between two slashes",
+            )
+    for folder in {target.parent for target in targets}:
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+        if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
+            raise JobError(
+                f"the output folder {str(folder)!r} cannot be made or written, because of "
+                f"{str(there)!r}",
+                "check its permissions, or choose another --output",
+            )
+
+
+def _is_name(path: Path) -> bool:
+    try:
+        return all(len(part.encode()) <= _LONGEST_NAME and "\0" not in part for part in path.parts)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_beside(job: Job, plate: Sequence, frame: int, target: Path) -> None:
@@ -257,7 +286,7 @@ def _check_beside(job: Job, plate: Sequence, frame: int, target: Path) -> None:
 
 def is_folder(output: str) -> bool:
     """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
-    return output.endswith(("/", os.sep)) or not Path(output).suffix or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or not Path(output).suffix or os.path.isdir(output)
 
 
 def _target(job: Job, plate: Sequence, frame: int) -> Path:
