@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infusion_ofx.colour import Encoding, encoding
-from infusion_ofx.composite import clean_matte, hole_box, shape_matte
+from infusion_ofx.composite import clean_matte, shape_matte
 from infusion_ofx.engine.recipe import Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
@@ -115,7 +115,7 @@ class Material:
         """
         window = self.matte.data(frame)
         matte = self.matte.read(frame, window)[:, :, 0]
-        box = hole_box(matte > 0, window)
+        box = window.tight(matte > 0)
         if box.empty:
             return Hole(box, np.zeros((0, 0), np.float32))
         roomy = box.grow(self.job.grow + 1)
@@ -128,7 +128,7 @@ class Material:
         inside = box.intersect(self.plate.data(frame))
         grown = shape_matte(matte, grow=self.job.grow, feather=0)[box.slices(inside)]
         alpha = shape_matte(grown, grow=0, feather=self.job.feather)
-        tight = hole_box(alpha, inside)
+        tight = inside.tight(alpha)
         return Hole(tight, np.ascontiguousarray(alpha[inside.slices(tight)]))
 
     def digest(self) -> str:
