@@ -80,6 +80,9 @@ class Material:
         """Choices that were made and that the log should hold, a sentence each."""
         notes = [sequence.note for sequence in (self.plate, self.matte) if sequence.note]
         notes.append(f"the plate's colours are {self.colour.name}")
+        changes = self.plate.changes(self.frames[0], self.job.compression == "keep")
+        if changes:
+            notes.append(f"where the plate is filled, its {changes}")
         if not self.job.matte_channel:
             notes.append(f"the matte is channel {self.matte_channel} of {self.job.matte!r}")
         return notes

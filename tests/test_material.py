@@ -299,5 +299,6 @@ def test_a_jpeg_plate_becomes_png(tmp_path: Path) -> None:
     plate, matte = f"{tmp_path}/plate.#.jpg", f"{tmp_path}/matte.#.png"
     material = open_material(Job(plate=plate, matte=matte, output=f"{tmp_path}/out/"))
     assert material.target(2) == tmp_path / "out" / "plate.2.png"
+    assert any("its JPEG becomes PNG, without XMP" in note for note in material.notes)
     with pytest.raises(SequenceError, match=r"give it the extension '.png'"):
         open_material(Job(plate=plate, matte=matte, output=f"{tmp_path}/fill.#.jpg"))

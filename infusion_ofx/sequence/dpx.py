@@ -121,13 +121,14 @@ def _plane(element: Element, place: int, box: Box) -> Plane:
     return Plane(element.packing, place, len(element.channels), box.left, box.width)
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``rewrite`` could keep everything: it can whatever ``header`` reads.
 
     Raises:
         SequenceError: when the file cannot be read, or lacks a channel since it was opened.
     """
     _find(parse(header.path), header.path, picked)
+    return ""
 
 
 def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = False) -> None:
