@@ -53,6 +53,7 @@ class Report:
     intervals: int
     training_steps: int
     sampling_steps: int
+    takes: int
     device: str
     precision: str
     memory_needed: int
@@ -82,7 +83,8 @@ class Report:
             f"output    {self.output}",
             f"region    up to {self.region} a frame, {self.windows} windows",
             f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
-            f"{self.training_steps} training steps, {self.sampling_steps} sampling steps",
+            f"{self.training_steps} training steps, {self.sampling_steps} sampling steps"
+            + (f", {self.takes} takes" if self.takes > 1 else ""),
             f"device    {self.device}, {self.precision}",
             f"memory    {self.memory_needed / gib:.1f} GiB of {self.memory_allowed / gib:.1f}",
             f"disk      {self.disk_needed / gib:.2f} GiB of {self.disk_free / gib:.1f} free",
@@ -126,6 +128,7 @@ def check(job: Job) -> Report:
         intervals=recipe.intervals,
         training_steps=sum(stage.steps for stage, _ in steps if stage.kind == "train"),
         sampling_steps=sum(stage.steps for stage, _ in steps if stage.kind == "sample"),
+        takes=job.takes,
         device=compute.name,
         precision=compute.precision,
         memory_needed=memory(recipe, layout) if layout.windows else 0,
@@ -144,7 +147,9 @@ def _disk(material: Material, layout: Plan, weights: int) -> int:
     """
     plate = sum(material.plate.path(frame).stat().st_size for frame in material.frames)
     sampled = sum(box.height * box.width for box in layout.sampled)
-    return plate + 4 * sampled * len(material.channels) * (3 * 2 + 1) + 3 * 12 * weights
+    clip, takes = 4 * sampled * len(material.channels), material.job.takes
+    trainings = takes if material.job.takes_train else 1
+    return takes * (plate + clip) + 3 * 2 * clip + 12 * weights * (2 + trainings)
 
 
 def _existing(folder: Path) -> Path:

@@ -90,6 +90,16 @@ class Job:
         choices=("auto", "off", "only"),
     )
     seed: int = _setting(0, "Same seed, same pixels.", minimum=0, maximum=2**31 - 1)
+    takes: int = _setting(
+        1,
+        "Results to choose from, each of its own noise. The first goes to the output, the others "
+        "to take_02, take_03, ... in its folder; more can be asked for later.",
+        minimum=1,
+        maximum=99,
+    )
+    takes_train: bool = _setting(
+        False, "Train anew for each take: they differ more, and each costs a whole run."
+    )
     channels: str = _setting("R,G,B", "The plate's channels to fill, by name.")
     layer: str = _setting("", "Layer or part of the plate that the channels are in, as beauty.")
     view: str = _setting(

@@ -5,7 +5,8 @@
 
 Where a recipe trains over all noise levels first, its intervals do not wait for each other: they
 are the tasks that spread. A recipe without that, as the published one, trains each interval from
-the one before it, which is one chain and so one task. Standard library only.
+the one before it, which is one chain and so one task. A task does its part of every take. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def graph(record: Record) -> list[Step]:
 
     if "train-shared" in record.stages:
         add("train-shared")
-        names = [n for n in record.stages if n.startswith("train-") and n != "train-shared"]
-        add("train", tuple(int(name.removeprefix("train-")) for name in names))
+        names = [name.removeprefix("train-") for name in record.stages]
+        add("train", tuple(int(name) for name in names if name.isdecimal()))
     else:
         add("train")
     add("sample")
