@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from infusion_ofx import patch
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
@@ -110,7 +111,9 @@ def check(job: Job) -> Report:
     if layout.windows:
         with compute.enough_memory():
             seconds = _seconds(recipe, layout, compute, len(material.channels))
-    weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
+    weights = 0
+    if recipe.steps:
+        weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
     return Report(
         plate=job.plate,
         frames=format_frames(frames),
@@ -159,6 +162,8 @@ def _existing(folder: Path) -> Path:
 
 def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
     """Expected time for the whole work: one step of each kind, timed on a blank shot."""
+    if recipe.network == "patches":
+        return _seconds_of_patches(recipe, layout, compute, channels)
     frames = min(recipe.frames, len(layout.region))
     side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
     shot, small = _blank(frames, side, channels)
@@ -181,6 +186,19 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     return _timed(train, compute) * passes["train"] / (3 * voxels) + (
         _timed(sample, compute) * passes["sample"] / voxels
     )
+
+
+def _seconds_of_patches(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
+    """The same for a fill of patches: a small one, timed, by the voxels that are sampled."""
+    small = torch.rand(channels, 8, 48, 48, device=compute.device)
+    hole = torch.zeros_like(small[:1])
+    hole[:, :, 16:32, 16:32] = 1
+
+    def fill() -> None:
+        patch.fill(small, hole)
+
+    sampled = sum(box.height * box.width for box in layout.sampled)
+    return recipe.takes * _timed(fill, compute) * sampled / float(hole.sum())
 
 
 def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:

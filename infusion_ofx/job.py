@@ -83,6 +83,12 @@ class Job:
     sampling_steps: int | None = _setting(
         None, "Network calls from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
     )
+    method: str = _setting(
+        "diffusion",
+        "Where what the shot does not show comes from. diffusion: a network trained on it; patch: "
+        "its own space-time patches, without training; prior: nowhere, the rest is smooth.",
+        choices=("diffusion", "patch", "prior"),
+    )
     prior: str = _setting(
         "auto",
         "What other frames show of the hole. auto: taken where it can be trusted; off: all is made "
@@ -167,6 +173,8 @@ class Job:
                 found.append(
                     f"'channels' is {self.channels!r}; it takes one to four names, as R,G,B"
                 )
+        if self.method == "prior" and self.prior == "off":
+            found.append("'method' is prior and 'prior' is off, which leaves nothing to fill with")
         if isinstance(self.device, str) and not _is_device(self.device):
             found.append(f"'device' is {self.device!r}; it takes auto, cpu, cuda or cuda:N")
         return found

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from infusion_ofx.colour import Encoding, encoding
 from infusion_ofx.composite import clean_matte, hole_box, shape_matte
-from infusion_ofx.engine.recipe import Recipe, choose
+from infusion_ofx.engine.recipe import PATCHES, Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
+from infusion_ofx.patch import BYTES
 from infusion_ofx.paths import is_folder, take_output
 from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
@@ -144,6 +145,9 @@ class Material:
 
 def recipe_of(job: Job) -> Recipe:
     """A job's recipe, with the artist's own numbers."""
+    if job.method == "patch":
+        block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
+        return replace(PATCHES, takes=job.takes, block=block)
     recipe = choose(
         job.recipe,
         intervals=job.intervals,

@@ -7,7 +7,7 @@ machine that sees the folder, with the same pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import MissingStepError
+from infusion_ofx.patch import Settings, fill_blocks
 from infusion_ofx.plan import Plan
-from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Engine", "OnStep", "Step"]
 
@@ -114,6 +114,9 @@ class Engine:
         chain = self._chain(stage)
         if chain.step == stage.steps:
             return
+        if self.recipe.network == "patches":
+            self._rearrange(stage, chain, on_step)
+            return
         network = self._trained(trainer(stage, self.stages))
         grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
@@ -127,6 +130,29 @@ class Engine:
             )  # fmt: skip
             chain.step += 1
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+        self._keep(stage, chain)
+
+    def _rearrange(self, stage: Stage, chain: _Chain, on_step: OnStep) -> None:
+        """Fills with the shot's own patches; a checkpoint holds the frames that are done."""
+        window, region = self.plan.windows[0], self.plan.region[0]
+        span = (window.start, window.stop, region)
+        clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
+        rows, columns = region.slices(window.box)
+        for i, frame in enumerate(chain.x.data):
+            clean[:, i, rows, columns] = frame
+
+        def tell(share: float) -> None:
+            chain.step = min(int(share * stage.steps), stage.steps - 1)
+            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+
+        for done, filled in fill_blocks(
+            clean, hole, seed=key(self._seed(stage.take), "patches"),
+            settings=Settings(voxels=self.recipe.block), done=len(chain.x.data), on_round=tell,
+        ):  # fmt: skip
+            frames = filled[:, :done, rows, columns].unbind(1)
+            chain.x = Volume(self.plan.sampled[:done], list(frames))
+        chain.step = stage.steps
+        on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
         self._keep(stage, chain)
 
     def _fit(self, stage: Stage) -> _Fit:
@@ -164,6 +190,8 @@ class Engine:
             chain = self._chain_after(earlier)
             chain.step = 0
             return chain
+        if self.recipe.network == "patches":
+            return _Chain(Volume(self.plan.sampled, []))
         seed = self._seed(stage.take)
         return _Chain(start(self.shot, self.plan, self.recipe, seed=seed))
 
@@ -176,9 +204,9 @@ class Engine:
         return _Chain(x, clean, facts["step"])
 
     def _volume(self, tensors: dict[str, Tensor], name: str) -> Volume:
-        boxes: Sequence[Box] = self.plan.sampled
-        device = self.compute.device
-        return Volume(boxes, [tensors[f"{name}.{i}"].to(device) for i in range(len(boxes))])
+        frames = [tensors.get(f"{name}.{i}") for i in range(len(self.plan.sampled))]
+        kept = [frame.to(self.compute.device) for frame in frames if frame is not None]
+        return Volume(self.plan.sampled[: len(kept)], kept)
 
     def _keep(self, stage: Stage, state: _Fit | _Chain) -> None:
         """Writes a checkpoint; its name sorts by progress."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
+__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Recipe:
     else."""
 
     network: str
-    """``paper`` or ``light``; see network.py."""
+    """``paper`` or ``light``, see network.py; ``patches`` is none: the fill of patch.py."""
     width: int
     levels: int
     schedule: str
@@ -52,6 +52,8 @@ class Recipe:
     """Pixels round what sampling sees that training sees as well."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
+    block: int = 16_000_000
+    """Most pixels times frames that a fill of patches works on at once."""
     takes: int = 1
     """Results, each sampled from noise of its own."""
     takes_train: bool = False
@@ -81,6 +83,14 @@ RECIPES = {
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
 defaults."""
+
+
+PATCHES = Recipe(
+    network="patches", width=0, levels=0, schedule="log-uniform", intervals=1, steps=0,
+    sampling_steps=100, frames=1_000_000, context=0, reach=96, tile=1_000_000,
+)  # fmt: skip
+"""Nothing is trained, and the sampling steps are hundredths of the work: patch.py's own settings
+say the rest. One window over all frames, whose surroundings are what patches are taken from."""
 
 
 def choose(
@@ -134,7 +144,7 @@ def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
     work = []
     for take in range(1, recipe.takes + 1):
-        trained = take == 1 or recipe.takes_train
+        trained = recipe.steps > 0 and (take == 1 or recipe.takes_train)
         if trained and recipe.shared_steps:
             work.append(Stage("train", None, recipe.shared_steps, take))
         for interval, count in enumerate(calls):
