@@ -5,7 +5,8 @@
 
 Where a recipe trains over all noise levels first, its intervals do not wait for each other: they
 are the tasks that spread. A recipe without that, as the published one, trains each interval from
-the one before it, which is one chain and so one task. Standard library only.
+the one before it, which is one chain and so one task. A task does its part of every take. Where
+nothing is trained there is no such step. Standard library only.
 """
 
 from __future__ import annotations
@@ -67,9 +68,9 @@ def graph(record: Record) -> list[Step]:
 
     if "train-shared" in record.stages:
         add("train-shared")
-        names = [n for n in record.stages if n.startswith("train-") and n != "train-shared"]
-        add("train", tuple(int(name.removeprefix("train-")) for name in names))
-    else:
+        names = [name.removeprefix("train-") for name in record.stages]
+        add("train", tuple(int(name) for name in names if name.isdecimal()))
+    elif any(name.startswith("train-") for name in record.stages):
         add("train")
     add("sample")
     return [*steps, Step("assemble", ("sample",), False, budget)]
