@@ -41,7 +41,7 @@ class Cluster:
     """A real Slurm with three machines of one processor each, all of them this machine.
 
     Its daemons are this process's children, with ports, keys and state of their own: nothing of a
-    Slurm that is installed here is touched. No root, systemd, cgroups or database is needed. The
+    Slurm that is installed here is touched. No systemd, cgroups or database is needed. The
     GPU that each machine says it has is ``/dev/null``: Slurm counts it, and looks no further.
     """
 

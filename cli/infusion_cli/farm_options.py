@@ -124,5 +124,5 @@ def _line(step: Step) -> str:
     count = f"{len(step.tasks)} tasks" if step.intervals else "1 task"
     gpu = f", 1 GPU with {step.gpu_memory} MiB" if step.gpu else ""
     after = f", after {' and '.join(step.needs)}" if step.needs else ""
-    asked = f"{step.cpus} processors, {step.memory} MiB"
+    asked = f"{step.cpus} CPUs, {step.memory} MiB"
     return f"{step.name:<13} {count:<9} {asked}{gpu}{after}"
