@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shlex
 import shutil
@@ -263,8 +264,10 @@ def test_a_shot_over_three_machines_by_openjd_and_by_run_has_the_same_files(
     shot: Shot, cluster: Cluster
 ) -> None:
     folder = make(job_of(shot, "farm 'out' %j $HOME", steps=2))
-    slurm.export(folder, folder.path / "slurm", program_in(shot.folder), cpus=1)
-    ids = slurm.submit(folder.path / "slurm")
+    command = ["farm", "submit", "slurm", str(folder.path), "--cpus", "1", "--json"]
+    result = CliRunner().invoke(main, [*command, "--program", program_in(shot.folder)])
+    assert result.exit_code == 0, result.output
+    ids = json.loads(result.stdout)["jobs"]
     assert list(ids) == ["prepare", "train-shared", "train", "sample", "assemble"]
     run(job_of(shot, "one", steps=2))
     by_openjd(make(job_of(shot, "openjd", steps=2)), shot.folder)
