@@ -17,7 +17,7 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "written"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) -> int:
@@ -51,6 +51,15 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def written(material: Material) -> list[list[int]] | None:
+    """Number, size and time of change of each frame of the result; None when one is missing."""
+    try:
+        status = {frame: material.target(frame).stat() for frame in material.frames}
+    except OSError:
+        return None
+    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status.items()]
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

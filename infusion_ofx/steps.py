@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from infusion_ofx.assemble import assemble
+from infusion_ofx.assemble import assemble, written
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine
 from infusion_ofx.engine.recipe import Stage
@@ -31,7 +31,7 @@ from infusion_ofx.prepare import Prepared, plan_work, prepare
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
@@ -132,26 +132,18 @@ class Steps:
             MissingStepError: when there is no fill yet.
             IncompleteError: when a frame is not there in the end.
         """
-        kept = read_json(self.folder.result)
-        if kept and kept.get("frames") == self._written():
-            return int(kept["filled"])
+        kept = finished(self.folder, self.material)
+        if kept is not None:
+            return kept
         fill = load_fill(self.folder.work)
         if fill is None:
             raise MissingStepError(
                 f"there is no finished fill in {str(self.folder.work)!r}", "run `sample` first"
             )
         filled = assemble(self.material, fill, self.watch.writing(len(self.material.frames)))
-        write_json(self.folder.result, {"filled": filled, "frames": self._written()})
+        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
         self._tidy()
         return filled
-
-    def _written(self) -> list[list[int]] | None:
-        """Number, size and time of change of each frame of the result; None when one is missing."""
-        try:
-            status = {f: self.material.target(f).stat() for f in self.material.frames}
-        except OSError:
-            return None
-        return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status.items()]
 
     def do(self, task: str, force: bool = False) -> str:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
@@ -212,6 +204,12 @@ class Steps:
             _remove(work, f"{name}-*.safetensors", but=end)
         if self.folder.result.exists():
             _remove(work, "prepared.safetensors")
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def stages_of(record: Record, task: str) -> list[str]:
