@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "written"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
@@ -51,6 +52,16 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def written(material: Material) -> list[list[int]] | None:
+    """Number, size and time of change of each frame of each take; None when one is missing."""
+    takes = range(1, material.job.takes + 1)
+    try:
+        status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
+    except OSError:
+        return None
+    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status]
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

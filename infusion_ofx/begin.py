@@ -24,7 +24,7 @@ from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 
-__all__ = ["begin", "go_on", "job_root", "plan", "submit"]
+__all__ = ["begin", "go_on", "job_root", "plan", "record_of", "submit"]
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def begin(job: Job, on_progress: OnProgress = ignore) -> Iterator[Steps]:
         job = absolute(job)
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
-        record = _record(material, 0)
+        record = record_of(material)
         folder = JobFolder.adopt(record, job_root(job), compute.arithmetic)
         with attempting(folder, "run", job) as attempt:
             compute = compute.like(folder.settle(compute.arithmetic))
@@ -102,7 +102,7 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    return _record(material, memory(material.recipe, layout) if layout.windows else 0)
+    return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
 
 
 def _compute(folder: JobFolder, job: Job, task: str) -> Compute:
@@ -139,7 +139,11 @@ def _at_work(
     return steps
 
 
-def _record(material: Material, needed: int) -> Record:
+def record_of(material: Material, needed: int = 0) -> Record:
+    """What a job's folder says of it.
+
+    needed: most bytes that the engine will hold; 0 where nobody has worked it out.
+    """
     recipe = material.recipe
     calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
     steps = {stage.name: stage.steps for stage in stages(recipe, calls)}

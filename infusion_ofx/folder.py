@@ -76,14 +76,22 @@ class JobFolder:
             TryAgainError: when the storage fails.
         """
         while True:
-            versions = _versions(root)
-            for path in reversed(versions.values()):
-                found = cls(path)
-                if found._holds(record) and found._begun_in(arithmetic):
-                    return found._ready(record)
-            fresh = cls(root / f"v{max(versions, default=0) + 1:03d}")
+            if found := cls.find(record, root, arithmetic):
+                return found._ready(record)
+            fresh = cls(root / f"v{max(_versions(root), default=0) + 1:03d}")
             if fresh._claim(record):
                 return fresh._ready(record)
+
+    @classmethod
+    def find(
+        cls, record: Record, root: Path, arithmetic: Mapping[str, Any] | None = None
+    ) -> JobFolder | None:
+        """The newest folder of this very job below ``root``, if there is one; changes nothing."""
+        for path in reversed(_versions(root).values()):
+            found = cls(path)
+            if found._holds(record) and found._begun_in(arithmetic):
+                return found
+        return None
 
     def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
         """What the folder's job.json says, its paths as they are on this machine.

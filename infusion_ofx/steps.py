@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from infusion_ofx.assemble import assemble
+from infusion_ofx.assemble import assemble, written
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine
 from infusion_ofx.engine.recipe import Stage
@@ -32,7 +31,7 @@ from infusion_ofx.prepare import Prepared, plan_work, prepare
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
@@ -151,13 +150,13 @@ class Steps:
             MissingStepError: when there is no fill yet.
             IncompleteError: when a frame is not there in the end.
         """
-        kept = read_json(self.folder.result)
-        if kept and kept.get("frames") == self._written():
-            return int(kept["filled"])
+        kept = finished(self.folder, self.material)
+        if kept is not None:
+            return kept
         filled = 0
         for take in reversed(self.takes):  # in place, the first one's changes what is read
             filled = self._assemble(take)
-        write_json(self.folder.result, {"filled": filled, "frames": self._written()})
+        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
         self._tidy()
         return filled
 
@@ -171,17 +170,6 @@ class Steps:
         tell = self.watch.writing(frames * len(self.takes))
         before = frames * (len(self.takes) - take)
         return assemble(self.material, fill, lambda done: tell(before + done), take)
-
-    def _written(self) -> list[list[int]] | None:
-        """Number, size and time of change of each frame of each take; None when one is missing."""
-        written = []
-        try:
-            for take, frame in product(self.takes, self.material.frames):
-                status = self.material.target(frame, take).stat()
-                written.append([frame, status.st_size, status.st_mtime_ns])
-        except OSError:
-            return None
-        return written
 
     def do(self, task: str, force: bool = False) -> str:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
@@ -242,6 +230,12 @@ class Steps:
             _remove(work, f"{name}-[0-9]*.safetensors", but=end)
         if self.folder.result.exists():
             _remove(work, "prepared.safetensors")
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def stages_of(record: Record, task: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from infusion_cli.assemble import assemble
+from infusion_cli.batch import batch
 from infusion_cli.bench import bench
 from infusion_cli.cancel import cancel
 from infusion_cli.check import check
@@ -92,6 +93,7 @@ def main() -> None:
     infusion info plate.####.exr      what does this sequence hold?
     infusion check --plate ... ...    what would a job do, and what does it need?
     infusion run --plate ... ...      do it
+    infusion batch shots.yaml         do many
     infusion farm export openjd ...   hand it to a farm
     infusion status FOLDER            how does it stand?
 
@@ -101,7 +103,7 @@ def main() -> None:
 
 for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
     main.add_command(_verb)
-for _verb in (status, cancel, farm):
+for _verb in (batch, status, cancel, farm):
     main.add_command(_verb)
 
 
