@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from infusion_ofx.bench_table import number
 from infusion_ofx.errors import InfusionError, JobError
-from infusion_ofx.report import clip_sheet
 from infusion_ofx.score import logarithm, peak_of, scores, scores_without_truth
 from infusion_ofx.sequence.formats import read_pixels
 from infusion_ofx.sequence.frame import Header, Picked
 from infusion_ofx.sequence.store import Sequence as Frames
+from infusion_ofx.sheet import clip_sheet
 
 __all__ = ["bench", "law_one", "telea"]
 

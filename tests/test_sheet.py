@@ -1,4 +1,4 @@
-"""Laws of the report."""
+"""Laws of the contact sheet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from infusion_ofx.report import contact_sheet, displayed, evenly
+from infusion_ofx.sheet import contact_sheet, displayed, evenly
 
 Rows = list[tuple[str, list[NDArray[np.float32]]]]
 
@@ -21,7 +21,7 @@ def _light(value: float, height: int = 12, width: int = 16) -> NDArray[np.float3
 
 
 def test_the_view_keeps_the_order_of_light_up_to_white() -> None:
-    steps = displayed(np.linspace(0, 8, 60, dtype=np.float32)[None, :, None].repeat(3, axis=2))
+    steps = displayed(np.linspace(0, 1, 60, dtype=np.float32)[None, :, None].repeat(3, axis=2))
     levels = steps[0, :, 0].astype(int)
     assert levels[0] == 0 and levels[-1] == 255
     assert (np.diff(levels) >= 0).all()
@@ -29,8 +29,8 @@ def test_the_view_keeps_the_order_of_light_up_to_white() -> None:
 
 
 def test_darker_by_three_stops_shows_what_was_white() -> None:
-    assert displayed(_light(20.0)).min() == 255
-    assert displayed(_light(20.0), -3).max() < 255
+    assert displayed(_light(7.0)).min() == 255
+    assert displayed(_light(7.0), -3).max() < 255
 
 
 def test_what_is_no_number_shows_magenta() -> None:
@@ -79,11 +79,29 @@ def test_each_further_exposure_repeats_the_rows_of_light_only(tmp_path: Path) ->
     assert heights[0] - 64 == 2 * (heights[1] - heights[0])
 
 
+def test_a_viewer_set_to_srgb_shows_the_same() -> None:
+    # 18 % grey and the toe of IEC 61966-2-1, worked out by hand.
+    assert displayed(_light(0.18)).max() == 118
+    assert displayed(_light(0.09), 1).max() == 118
+    assert displayed(_light(0.002)).max() == 7
+
+
+def test_only_the_rows_that_are_asked_for_come_again(tmp_path: Path) -> None:
+    rows: Rows = [(name, [_light(1)]) for name in ("plate", "fill", "difference")]
+    heights = []
+    for again in ((), ("fill",), None):
+        contact_sheet(tmp_path / "sheet.png", rows, (1,), exposures=(0, 3), again=again)
+        with Image.open(tmp_path / "sheet.png") as sheet:
+            heights.append(sheet.height)
+    row = heights[1] - heights[0]
+    assert heights[2] - heights[0] == 3 * row > 0
+
+
 def test_the_pixels_of_a_small_plate_stay_whole_squares(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).random((4, 5, 3), np.float32)
     contact_sheet(tmp_path / "sheet.png", [("plate", [picture])], (7,))
     with Image.open(tmp_path / "sheet.png") as sheet:
-        tile = np.asarray(sheet)[32:, 96:]
+        tile = np.asarray(sheet)[32:, 104:]
     side = (tile.shape[1] - 16) // 5
     assert (tile[: 4 * side : side, : 5 * side : side] == displayed(picture)).all()
     assert (
