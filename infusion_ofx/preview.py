@@ -21,7 +21,7 @@ from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material
 from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sheet import contact_sheet, evenly
+from infusion_ofx.sheet import averaged, contact_sheet, evenly
 
 __all__ = ["EXPOSURES", "Preview", "crops", "rgb"]
 
@@ -124,7 +124,7 @@ class Preview:
         return [rgb(picture) for picture in self._all(name)]
 
     def _matte(self, matte: Array) -> Array:
-        return _small(matte.astype(np.float32) / 255, self.factor)
+        return averaged(matte.astype(np.float32) / 255, self.factor)
 
     def _filled(self, k: int, box: Box, light: Tensor) -> Array:
         """A frame with its fill in: the plate's part and the fill's part, averaged down apart."""
@@ -133,7 +133,7 @@ class Preview:
         both = self.boxes[k].intersect(box)
         here, there = self.boxes[k].slices(both), box.slices(both)
         laid[here] = light.permute(1, 2, 0).numpy()[there]
-        share = _small(laid * (matte[..., None].astype(np.float32) / 255), self.factor)
+        share = averaged(laid * (matte[..., None].astype(np.float32) / 255), self.factor)
         return rgb(self.pictures["kept"][k].numpy() + share)
 
     def _keep(self) -> None:
@@ -182,11 +182,11 @@ def _shown(
     both = box.intersect(hole.box)
     alpha[box.slices(both)] = hole.alpha[hole.box.slices(both)]
     kept = np.where(alpha[..., None] > 0, np.nan_to_num(plate) * (1 - alpha[..., None]), plate)
-    shown = {"plate": _small(plate, factor), "kept": _small(kept, factor)}
+    shown = {"plate": averaged(plate, factor), "kept": averaged(kept, factor)}
     shown["matte"] = (alpha * 255 + 0.5).astype(np.uint8)
     if seen:
         prior, sure = _prior(seen[i], box, plate, alpha)
-        shown |= {"prior": _small(prior, factor), "confidence": _small(sure, factor)}
+        shown |= {"prior": averaged(prior, factor), "confidence": averaged(sure, factor)}
     return shown
 
 
@@ -200,15 +200,3 @@ def _prior(part: Routed, box: Box, plate: Array, alpha: Array) -> tuple[Array, A
     light[here] = np.where(taken, part.light.permute(1, 2, 0).numpy()[there], light[here])
     sure[here] = part.confidence.numpy()[there]
     return light, sure
-
-
-def _small(picture: Array, factor: int) -> Array:
-    """Averaged over blocks; those at the far edges may be cut."""
-    if factor == 1:
-        return picture
-    for axis in (0, 1):
-        starts = np.arange(0, picture.shape[axis], factor)
-        counts = np.diff(np.append(starts, picture.shape[axis])).astype(np.float32)
-        shape = [-1 if a == axis else 1 for a in range(picture.ndim)]
-        picture = np.add.reduceat(picture, starts, axis) / counts.reshape(shape)
-    return picture.astype(np.float32)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from infusion_ofx.sequence import store
 from infusion_ofx.sequence.atomic import whole_file
 
-__all__ = ["clip_sheet", "contact_sheet", "displayed", "evenly", "read_clip"]
+__all__ = ["averaged", "clip_sheet", "contact_sheet", "displayed", "evenly", "read_clip"]
 
 Picture = NDArray[Any]
 
@@ -119,6 +119,18 @@ def evenly(frames: Sequence[int], count: int) -> list[int]:
     """At most ``count`` frames, evenly spaced, first and last among them."""
     places = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round())
     return [frames[int(place)] for place in places]
+
+
+def averaged(picture: Picture, factor: int) -> Picture:
+    """(h, w, ...) averaged over blocks of ``factor`` pixels; those at the far edges may be cut."""
+    if factor == 1:
+        return picture
+    for axis in (0, 1):
+        starts = np.arange(0, picture.shape[axis], factor)
+        counts = np.diff(np.append(starts, picture.shape[axis])).astype(np.float32)
+        shape = [-1 if a == axis else 1 for a in range(picture.ndim)]
+        picture = np.add.reduceat(picture, starts, axis) / counts.reshape(shape)
+    return picture.astype(np.float32)
 
 
 def read_clip(
