@@ -2,9 +2,9 @@
 farm.
 
 ``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
-(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``result.json`` (what was
-written), ``cancel`` (its presence asks for a stop). Every file is written under a temporary name
-and renamed. Standard library only.
+(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``report/`` (what people
+look at), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop). Every file
+is written under a temporary name and renamed. Standard library only.
 """
 
 from __future__ import annotations
@@ -120,6 +120,11 @@ class JobFolder:
         return self.path / "work"
 
     @property
+    def report(self) -> Path:
+        """Where people look: the contact sheet, loss curves, the page of ``infusion report``."""
+        return self.path / "report"
+
+    @property
     def result(self) -> Path:
         """What says that every frame is written, and how."""
         return self.path / "result.json"
@@ -212,14 +217,14 @@ class JobFolder:
     def _ready(self, record: Record) -> JobFolder:
         """Makes what is missing, clears what an earlier run asked or complained about."""
         try:
-            for name in ("work", "tasks", "logs"):
+            for name in ("work", "tasks", "logs", "report"):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "error.json").unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
         self.cancel(False)
         write_json(self.path / "job.json", self._facts(record))
-        for folder in (self.path, self.work, self.path / "tasks"):
+        for folder in (self.path, self.work, self.path / "tasks", self.report):
             sweep(folder)
         return self
 
