@@ -16,6 +16,7 @@ from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
+from infusion_ofx.used_matte import write_used_matte
 
 __all__ = ["assemble"]
 
@@ -98,6 +99,7 @@ def _write(material: Material, frame: int, fill: Fill) -> int:
         in_place=job.in_place,
         keep_lossy=job.compression == "keep",
     )
+    write_used_matte(material, frame, hole)
     return int(np.count_nonzero(hole.alpha))
 
 

@@ -28,7 +28,7 @@ from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
 __all__ = ["JobFolder", "Record", "read_json", "write_json"]
 
-_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place")
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "job_dir")
 """Settings that change no pixel: a job that differs in these alone goes on where the other
 stopped."""
 
@@ -84,6 +84,25 @@ class JobFolder:
             fresh = cls(root / f"v{max(versions, default=0) + 1:03d}")
             if fresh._claim(record):
                 return fresh._ready(record)
+
+    def take(self, record: Record) -> JobFolder:
+        """This very folder for the job, which begins here or goes on.
+
+        Raises:
+            JobError: when another job is there, or the folder may not be written.
+            TryAgainError: when the storage fails.
+        """
+        if (self.path / "job.json").exists() and not self._holds(record):
+            raise JobError(
+                f"another job, or this one with other input, has the folder {str(self.path)!r}",
+                "choose another --job-dir",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "job.json", self._facts(record))
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        return self._ready(record)
 
     def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
         """What the folder's job.json says, its paths as they are on this machine.

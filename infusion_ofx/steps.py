@@ -29,6 +29,7 @@ from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_pr
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
 from infusion_ofx.sequence.frame import Box
+from infusion_ofx.used_matte import missing_mattes
 from infusion_ofx.watch import Watch
 
 __all__ = ["CPU_TASKS", "Steps", "stages_of"]
@@ -147,6 +148,8 @@ class Steps:
 
     def _written(self) -> list[list[int]] | None:
         """Number, size and time of change of each frame of the result; None when one is missing."""
+        if missing_mattes(self.material):
+            return None
         try:
             status = {f: self.material.target(f).stat() for f in self.material.frames}
         except OSError:

@@ -37,6 +37,7 @@ ORDER = (
     "routing",
     "prepare",
     "kept",
+    "used_matte",
     "check",
     "assemble",
     "attempt",
