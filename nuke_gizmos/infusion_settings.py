@@ -112,11 +112,11 @@ def span(node: nuke.Node) -> Span:
     Raises:
         NodeError: when they are none.
     """
-    kind, plate = node["frame_range"].value(), node.input(0)
-    if kind == "input" and plate is not None:
+    plate = node.input(0)
+    if node["frame_range"].value() == "input" and plate is not None:
         frames = plate.frameRange()
         found = Span(frames.first(), frames.last())
-    elif kind == "global":
+    elif node["frame_range"].value() == "global":
         found = Span(nuke.root().firstFrame(), nuke.root().lastFrame())
     else:
         found = Span(int(node["first"].value()), int(node["last"].value()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,13 +206,20 @@ def _number(knob: Knob) -> float:
 
 def _tcl(kind: str, text: str, node: Node) -> str:
     words = [kind, text, _list([word for pair in _values(node).items() for word in pair])]
+    code, said = _evaluated(_list(words))
+    if code:
+        raise RuntimeError(f"{node.fullName()}: {said.splitlines()[0]} in {text}")
+    return said
+
+
+@lru_cache(maxsize=4096)
+def _evaluated(request: str) -> tuple[int, str]:
+    """What the interpreter says to a request, and its exit code; the same each time."""
     done = subprocess.run(
-        [find_tclsh(), str(_EVALUATOR)], input=_list(words), capture_output=True, text=True,
+        [find_tclsh(), str(_EVALUATOR)], input=request, capture_output=True, text=True,
         encoding="utf-8",
     )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"{node.fullName()}: {done.stderr.splitlines()[0]} in {text}")
-    return done.stdout
+    return done.returncode, done.stdout if not done.returncode else done.stderr
 
 
 def _values(node: Node) -> dict[str, str]:

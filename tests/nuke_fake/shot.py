@@ -114,6 +114,14 @@ def begin(folder: Path, python: Path | str, *, gui: bool = True) -> tuple[Sessio
     return session, node
 
 
+def begin_empty() -> tuple[Session, Group]:
+    """A Nuke with a script that was never saved and a node with no inputs."""
+    session = nuke._begin()
+    node = nuke.createNode("Infusion")
+    assert isinstance(node, Group)
+    return session, node
+
+
 def read(file: str, **knobs: object) -> nuke.Node:
     """A Read of a sequence."""
     return nuke.nodes.Read(
