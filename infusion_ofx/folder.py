@@ -28,7 +28,7 @@ from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
 __all__ = ["JobFolder", "Record", "fill_name", "read_json", "write_json"]
 
-_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "takes")
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "job_dir", "takes")
 """Settings that change no pixel of what is there: a job that differs in these alone goes on where
 the other stopped. More takes are sampled from the training that there is."""
 
@@ -92,6 +92,25 @@ class JobFolder:
             if found._holds(record) and found._begun_in(arithmetic):
                 return found
         return None
+
+    def take(self, record: Record) -> JobFolder:
+        """This very folder for the job, which begins here or goes on.
+
+        Raises:
+            JobError: when another job is there, or the folder may not be written.
+            TryAgainError: when the storage fails.
+        """
+        if (self.path / "job.json").exists() and not self._holds(record):
+            raise JobError(
+                f"another job, or this one with other input, has the folder {str(self.path)!r}",
+                "choose another --job-dir",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "job.json", self._facts(record))
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        return self._ready(record)
 
     def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
         """What the folder's job.json says, its paths as they are on this machine.
