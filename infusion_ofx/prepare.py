@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from infusion_ofx import plan
-from infusion_ofx.composite import hole_box
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory
@@ -191,7 +190,7 @@ def _with_seen(
     rest = _layout(
         material,
         [
-            box if box.empty else hole_box(unknown.view(i, box)[0].numpy(), box)
+            box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
             for i, box in enumerate(holes)
         ],
     )

@@ -35,6 +35,7 @@ ORDER = (
     "paths",
     "folder",
     "losses",
+    "outputs",
     "material",
     "routing",
     "prepare",
