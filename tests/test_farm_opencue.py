@@ -60,11 +60,11 @@ def test_pyoutline_reads_the_outline_and_makes_the_graph_of_it(tmp_path: Path) -
         commands = [shlex.split(found["cmd"].replace("#IFRAME#", str(k))) for k in (0, 4)]
         _, *arguments = step.argv(str(folder.path), "4")
         assert commands[1] == ["/opt/in fusion", *arguments, "--progress", "plain"]
-        assert (commands[0] != commands[1]) == bool(step.intervals)
+        assert (commands[0] != commands[1]) == bool(step.parts)
         assert (float(found["cores"]), found["memory"]) == (step.cpus, f"{step.memory}m")
         assert found.get("gpus") == ("1" if step.gpu else None)
         assert found.get("gpu_memory") == (f"{step.gpu_memory}m" if step.gpu else None)
-        assert (found["range"], found["chunk"]) == ("0-2,4" if step.intervals else "0", "1")
+        assert (found["range"], found["chunk"]) == ("0-2,4" if step.parts else "0", "1")
     waits = {
         (one.findtext("deplayer"), one.findtext("onlayer"), one.get("type"))
         for one in sent.findall("depends/depend")

@@ -25,7 +25,7 @@ __all__ = ["export", "outline"]
 
 
 def outline(steps: Iterable[Step], folder: Path, name: str, program: str) -> dict[str, Any]:
-    """The outline: a layer for each step, a frame for each task, its number that of the interval.
+    """The outline: a layer for each step, a frame for each task, its number that of the part.
 
     name: of the job, for people. program: the ``infusion`` command on the farm's machines.
 
@@ -59,7 +59,7 @@ def _layer(step: Step, folder: Path, program: str) -> dict[str, Any]:
         "name": _plain(step.name),
         "module": "outline.modules.shell.Shell",
         "command": [word if word == "#IFRAME#" else shlex.quote(word) for word in command],
-        "range": format_frames(step.intervals or (0,)),
+        "range": format_frames(step.parts or (0,)),
         "cores": step.cpus,
         "threadable": True,
         "memory": f"{step.memory}m",
