@@ -87,6 +87,7 @@ from pathlib import Path
 
 try:
     import outline
+    from opencue.exception import CueException
     from outline.cuerun import OutlineLauncher
 except ImportError as error:
     sys.exit(f"PyOutline is missing ({error}): pip install opencue-pyoutline packaging")
@@ -95,7 +96,10 @@ job = outline.load_json(Path(__file__).with_name("outline.json").read_text(encod
 launcher = OutlineLauncher(job)
 if "--print" in sys.argv[1:]:
     print(launcher.serialize(use_pycuerun=False))
-else:  # the commands as they are: they need no PyOutline on the farm's machines
-    for sent in launcher.launch(use_pycuerun=False):
-        print(sent.data.name)
+else:
+    try:  # the commands as they are: they need no PyOutline on the farm's machines
+        sent = launcher.launch(use_pycuerun=False)
+    except CueException as error:
+        sys.exit(f"OpenCue did not take the job: {error}")
+    print(*(each.data.name for each in sent), sep="\\n")
 '''
