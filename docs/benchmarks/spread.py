@@ -28,9 +28,9 @@ from infusion_ofx.run import run
 from infusion_ofx.score import peak_of, scores
 from infusion_ofx.sequence.store import Sequence
 
-FRAMES = 12
+FRAMES = 8
 FINAL = replace(
-    RECIPES["final"], width=32, crop=32, sampling_steps=25, shared_steps=160, intervals=4, steps=80
+    RECIPES["final"], width=32, crop=32, sampling_steps=17, shared_steps=160, intervals=4, steps=60
 )
 ALL = FINAL.shared_steps + FINAL.intervals * FINAL.steps
 WAYS = {
