@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infusion_ofx.errors import InfusionError
+from infusion_ofx.folder import write_json
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.paths import PathMap
-from infusion_ofx.report.examine import Examined, examine
+from infusion_ofx.report.examine import Examined, examine, worst
 from infusion_ofx.report.facts import Facts, gather
 from infusion_ofx.report.page import Page, page
 from infusion_ofx.report.review import viewers
 from infusion_ofx.sequence.atomic import whole_file
 
-__all__ = ["build"]
+__all__ = ["SUMMARY", "THUMBNAIL", "build"]
+
+SUMMARY, THUMBNAIL = "summary.json", "thumbnail.png"
+"""Beside the page, for the page of a batch: what was found, and a picture."""
 
 
 def build(
@@ -40,7 +44,24 @@ def build(
     with whole_file(target) as temporary, temporary.open("w", encoding="utf-8") as file:
         for piece in page(content):
             file.write(piece)
+    if content.examined:
+        _keep_summary(facts, content.examined)
     return target
+
+
+def _keep_summary(facts: Facts, examined: Examined) -> None:
+    with whole_file(facts.folder.report / THUMBNAIL) as temporary:
+        temporary.write_bytes(examined.thumbnail)
+    checks = examined.checks
+    outside = [check.outside for check in checks if check.outside is not None]
+    summary = {
+        "frames": len(checks),
+        "filled": sum(check.filled for check in checks),
+        "outside": sum(outside) if outside else None,
+        "fault": max(check.fault for check in checks),
+        "worst": worst(checks),
+    }
+    write_json(facts.folder.report / SUMMARY, summary)
 
 
 def _content(facts: Facts, on_frame: Callable[[int, int], None]) -> Page:

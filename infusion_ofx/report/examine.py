@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from infusion_ofx.law import differing
 from infusion_ofx.material import Material
@@ -19,7 +21,7 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sequence.store import read_ahead
-from infusion_ofx.sheet import averaged, evenly
+from infusion_ofx.sheet import averaged, displayed, evenly
 
 __all__ = ["Checked", "Examined", "examine", "worst"]
 
@@ -28,6 +30,7 @@ PROXY_BYTES, REGION_BYTES = 26_000_000, 14_000_000
 
 PROXY_WIDTH = 640  # pixels across, at most
 REGION_SIDE = 1024  # pixels; of a larger region the middle is shown
+THUMBNAIL_WIDTH = 120  # pixels of a side
 SHIFT = 3  # bits of the proxy's halves that are rounded away: 1 part in 256 is left
 RING = 16  # pixels round the hole that its movement is held against
 
@@ -65,6 +68,8 @@ class Examined:
     """Pixels of the plate across one of the proxy."""
     proxy: tuple[int, int]
     """Width and height of the proxy."""
+    thumbnail: bytes
+    """A PNG of the middle frame, plate and result of the region side by side."""
     checks: list[Checked] = field(default_factory=list)
     shot: dict[int, Block] = field(default_factory=dict)
     """Every frame in small."""
@@ -118,7 +123,7 @@ def examine(
     middle = _pair(material, frames[len(frames) // 2])
     factor = _factor(middle, len(frames))
     size = (-(-display.width // factor), -(-display.height // factor))
-    found = Examined((display.width, display.height), factor, size)
+    found = Examined((display.width, display.height), factor, size, _thumbnail(middle))
     peak = peak_of(middle.plate[middle.matte(display) == 0])
     before: _Pair | None = None
     for pair in _pairs(material, frames):
@@ -215,6 +220,15 @@ def _add_regions(found: Examined, material: Material) -> None:
         if room < 0 and found.region:
             return
         found.region[pair.frame] = block
+
+
+def _thumbnail(pair: _Pair) -> bytes:
+    (box,) = crops([pair.box.intersect(pair.display)], pair.display)
+    factor = max(1, -(-box.width // THUMBNAIL_WIDTH))
+    sides = [displayed(averaged(light, factor)) for light in pair.cut(box)]
+    file = BytesIO()
+    Image.fromarray(np.concatenate(sides, 1)).save(file, "PNG")
+    return file.getvalue()
 
 
 def _regions(material: Material, frames: Sequence[int]) -> list[Box]:

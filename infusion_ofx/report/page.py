@@ -63,19 +63,26 @@ def page(content: Page) -> Iterator[str]:
 
 
 def document(
-    title: str, scripts: Sequence[str], body: Sequence[str], rest: Iterable[str] = ()
+    title: str,
+    scripts: Sequence[str],
+    body: Sequence[str],
+    rest: Iterable[str] = (),
+    *,
+    live: bool = False,
 ) -> Iterator[str]:
     """A whole HTML document with our style and scripts in it, and leave for nothing else.
 
     scripts: files of web/, run in that order after the body. body: HTML. rest: HTML before the
-    scripts, which may be large. The policy names style and script by their digests.
+    scripts, which may be large. live: the page may ask the server that gave it, and no other. The
+    policy names style and script by their digests.
     """
     style = _web("report.css")
     script = '"use strict";\n(() => {\n' + "\n".join(map(_web, scripts)) + "})();\n"
     allowed = f"'{_digest(script)}'" if scripts else "'none'"
+    asks = " 'self'; connect-src 'self'" if live else ""
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src '{_digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"img-src data:{asks}; base-uri 'none'; form-action 'none'"
     )
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
