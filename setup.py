@@ -58,6 +58,8 @@ setup(
             "build>=1",
             "setuptools>=64",
             "flip-evaluator>=1.6",
+            "mkdocs>=1.6",
+            "mkdocstrings[python]>=0.30",
             "opentimelineio>=0.17",
             "playwright>=1.50",
             "openjd-cli>=0.8",

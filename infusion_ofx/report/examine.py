@@ -170,8 +170,8 @@ def _checked(before: _Pair | None, pair: _Pair, peak: float) -> Checked:
         box = both[0].box.union(pair.box).grow(RING).intersect(pair.display)
         cuts = [each.cut(box) for each in both]
         seam, flicker = frame_scores(
-            np.stack([result for _, result in cuts]), np.stack([plate for plate, _ in cuts]),
-            np.stack([each.matte(box) > 0 for each in both]), peak=peak,
+            [result for _, result in cuts], [plate for plate, _ in cuts],
+            [each.matte(box) > 0 for each in both], peak=peak,
         )  # fmt: skip
     return Checked(pair.frame, pair.outside, int(np.count_nonzero(pair.alpha)), seam, flicker)
 
