@@ -11,7 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from infusion_ofx.demo import demo
@@ -48,9 +47,7 @@ def photograph(page_file: Path) -> None:
             page.goto(page_file.as_uri())
             page.wait_for_selector("canvas[data-shown]")
             _press(page, keys)
-            target = DOCS / "report" / f"{name}.png"
-            page.screenshot(path=target)
-            Image.open(target).quantize(128).save(target, optimize=True)
+            page.screenshot(path=DOCS / "report" / f"{name}.png")
             page.close()
         browser.close()
 
