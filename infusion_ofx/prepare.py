@@ -160,8 +160,13 @@ def _seen(
     """What other frames show of the hole; nothing where the job does not want it."""
     if material.job.prior == "off":
         return []
-    only = material.job.prior == "only"
+    only = _shown_only(material)
     return route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
+
+
+def _shown_only(material: Material) -> bool:
+    """Whether nothing is to be made up."""
+    return material.job.prior == "only" or material.job.method == "prior"
 
 
 def _with_seen(
@@ -179,7 +184,7 @@ def _with_seen(
                 torch.where(part.taken, part.light.to(clean.data[i].dtype), clean.view(i, part.box))
             )
             unknown.view(i, part.box)[:, part.taken] = 0
-    if material.job.prior == "only":
+    if _shown_only(material):
         return replace(layout, windows=())
     if not seen:
         return layout

@@ -40,6 +40,7 @@ ORDER = (
     "prepare",
     "kept",
     "preview",
+    "used_matte",
     "check",
     "assemble",
     "attempt",

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from infusion_cli.assemble import assemble
+from infusion_cli.batch import batch
 from infusion_cli.bench import bench
 from infusion_cli.cancel import cancel
 from infusion_cli.check import check
@@ -93,6 +94,7 @@ def main() -> None:
     infusion info plate.####.exr      what does this sequence hold?
     infusion check --plate ... ...    what would a job do, and what does it need?
     infusion run --plate ... ...      do it
+    infusion batch shots.yaml         do many
     infusion farm export openjd ...   hand it to a farm
     infusion status FOLDER            how does it stand?
     infusion report FOLDER            show it: before, after, and what was measured
@@ -103,7 +105,7 @@ def main() -> None:
 
 for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
     main.add_command(_verb)
-for _verb in (status, report, cancel, farm):
+for _verb in (batch, status, report, cancel, farm):
     main.add_command(_verb)
 
 
