@@ -95,6 +95,12 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     assert not list((folder / "report").glob(".*"))
 
 
+def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
+    job = shot.job(takes=2)
+    assert "<h2>Takes</h2>" not in build(submit(job).path).read_text()
+    assert "<h2>Takes</h2>" in build(Path(run(job).folder)).read_text()
+
+
 def test_in_place_there_is_no_plate_to_compare_with(shot: Shot) -> None:
     job = Job.from_dict({**shot.job().to_dict(), "output": shot.plate, "in_place": True})
     folder = Path(run(job).folder)

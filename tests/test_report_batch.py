@@ -20,8 +20,7 @@ from infusion_ofx.begin import submit
 from infusion_ofx.errors import JobError
 from infusion_ofx.folder import write_json
 from infusion_ofx.paths import PathMap
-from infusion_ofx.report.batch import Shot as Job
-from infusion_ofx.report.batch import batch_page, look_at
+from infusion_ofx.report.batch import batch_page, look_at, write_batch
 from infusion_ofx.report.build import SUMMARY
 from infusion_ofx.report.serve import Live, server
 
@@ -46,12 +45,29 @@ def test_a_batch_shows_the_worst_first_and_leads_to_every_page(shot: Shot) -> No
     write_json(bad / "report" / SUMMARY, {"outside": 7, "fault": 0.5})
     shots = sorted(shots, key=lambda each: each.badness)
     assert [each.folder for each in shots] == [shot.folder, waiting, bad, good]
-    text = "".join(batch_page(shots, shot.folder))
+    write_batch(shots[::-1], shot.folder / "batch.html")
+    text = (shot.folder / "batch.html").read_text()
+    assert text == "".join(batch_page(shots, shot.folder))
     assert "2 of 4 shots are done" in text and "1 differ from their plate" in text
     links = re.findall(r'<a href="([^"]+)"', text)
     assert len(links) == 3 and "b%20%27a%26%3Cd%3E/infusion" in links[1]
     assert "<d>" not in text and "is no job folder" in text
     assert text.count("data:image/png") == 2
+
+
+def test_the_report_of_a_batch_names_its_shots(shot: Shot) -> None:
+    done = {"shot": "sh010", "folder": str(submit(shot.job()).path), "message": ""}
+    never = {"shot": "sh020", "folder": "", "message": "no <plate>"}
+    write_json(shot.folder / "today.json", {"shots": [done, never]})
+    found = look_at([shot.folder / "today.json"], PathMap())
+    assert [(each.name, each.state) for each in found] == [
+        ("sh010", "waiting"),
+        ("sh020", "no job"),
+    ]
+    assert "no &lt;plate&gt;" in "".join(batch_page(found, shot.folder))
+    (shot.folder / "other.json").write_text("[]")
+    with pytest.raises(JobError, match="neither a job folder nor"):
+        look_at([shot.folder / "other.json"], PathMap())
 
 
 def test_a_page_that_is_newer_than_its_result_is_not_made_again(shot: Shot) -> None:
@@ -150,4 +166,3 @@ def test_a_page_of_another_name_is_refused(live: tuple[Live, int]) -> None:
 def test_a_job_that_is_none_is_not_served(tmp_path: Path) -> None:
     with pytest.raises(JobError):
         Live(tmp_path).answer("")
-    assert Job(tmp_path, None).state == "no job"

@@ -19,6 +19,7 @@ __all__ = ["report"]
 Examples:
   infusion report /show/sh010/infusion/plate/v001
   infusion report /show/*/infusion/plate/v001 -o /review/batch.html --otio /review/batch.otio
+  infusion report today.batch.json -o /review/batch.html
   infusion report /show/sh010/infusion/plate/v001 --serve
 
 The pages need no network and ask for none. --serve listens on this machine alone, at an address
@@ -57,11 +58,12 @@ def report(
 ) -> None:
     """Write an HTML page that shows a job, or a table of many, the worst first.
 
-    FOLDERS are job folders, as `infusion run` names them. Before and after under a wipe, every
-    frame, what was measured, and the command to do it again.
+    FOLDERS are job folders, as `infusion run` names them, or reports of `infusion batch`. A page
+    has before and after under a wipe, every frame, what was measured, and the command to do it
+    again.
     """
     paths = PathMap.of(pairs, rules)
-    several = len(folders) > 1 or otio is not None
+    several = len(folders) > 1 or folders[0].is_file() or otio is not None
     if serve:
         _serve(folders, paths)
         return
@@ -94,8 +96,7 @@ def _batch(
     shots = look_at(folders, paths)
     write_batch(shots, output)
     if otio is not None:
-        in_order = sorted(shots, key=lambda shot: folders.index(shot.folder))
-        count = write_timeline(in_order, otio, rate)
+        count = write_timeline(shots, otio, rate)
         click.echo(f"{count} shots are in {otio}", err=True)
     return output
 

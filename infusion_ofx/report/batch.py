@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from infusion_ofx.errors import InfusionError
+from infusion_ofx.errors import InfusionError, JobError
 from infusion_ofx.folder import read_json
 from infusion_ofx.paths import PathMap
 from infusion_ofx.progress import clock_text
@@ -34,8 +34,10 @@ ORDER = ("failed", "lost", "no job", "stopped", "waiting", "running", "done")
 class Shot:
     """One job of a batch."""
 
-    folder: Path
-    facts: Facts | None
+    name: str
+    folder: Path | None
+    """None where the batch never came to make one."""
+    facts: Facts | None = None
     """None where there is no job to speak of."""
     said: str = ""
     """Why not, or what is wrong with it."""
@@ -58,16 +60,20 @@ class Shot:
         return ORDER.index(self.state), -outside, -float(found.get("fault") or 0)
 
 
-def look_at(folders: Sequence[Path], paths: PathMap) -> list[Shot]:
-    """Builds the page of every job that has none of its present result; the worst shot first.
+def look_at(given: Sequence[Path], paths: PathMap) -> list[Shot]:
+    """The shots of job folders, and of reports that ``infusion batch`` wrote, in their order.
 
-    A folder that cannot be read has its row, and stops no other.
+    Builds the page of every job that has none of its present result. A folder that cannot be read
+    has its row, and stops no other.
+
+    Raises:
+        JobError: when a file is no report of a batch.
     """
-    return sorted((_looked_at(folder, paths) for folder in folders), key=lambda s: s.badness)
+    return [_looked_at(shot, paths) for path in given for shot in _named(path)]
 
 
 def write_batch(shots: Sequence[Shot], target: Path) -> None:
-    """Writes the table, whole or not at all.
+    """Writes the table, the worst shot first; whole or not at all.
 
     Raises:
         JobError: when it may not be written.
@@ -75,7 +81,8 @@ def write_batch(shots: Sequence[Shot], target: Path) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as temporary:
-        temporary.write_text("".join(batch_page(shots, target.parent)), encoding="utf-8")
+        worst_first = sorted(shots, key=lambda shot: shot.badness)
+        temporary.write_text("".join(batch_page(worst_first, target.parent)), encoding="utf-8")
 
 
 def batch_page(shots: Sequence[Shot], where: Path) -> Iterator[str]:
@@ -95,15 +102,37 @@ def batch_page(shots: Sequence[Shot], where: Path) -> Iterator[str]:
     return document("Infusion batch", ("sorting.js",), body)
 
 
-def _looked_at(folder: Path, paths: PathMap) -> Shot:
+def _named(path: Path) -> list[Shot]:
+    """A job folder as a shot, or the shots of a batch's report."""
+    if not path.is_file():
+        return [Shot("", path)]
+    shots = read_json(path).get("shots")
+    if not isinstance(shots, list) or not all(isinstance(shot, dict) for shot in shots):
+        raise JobError(
+            f"{str(path)!r} is neither a job folder nor the report of a batch",
+            "give job folders, or the JSON that `infusion batch` has written",
+        )
+    return [
+        Shot(
+            str(shot.get("shot", "")),
+            Path(str(shot["folder"])) if shot.get("folder") else None,
+            said=str(shot.get("message") or ""),
+        )
+        for shot in shots
+    ]
+
+
+def _looked_at(shot: Shot, paths: PathMap) -> Shot:
+    if shot.folder is None:
+        return shot
     try:
-        facts = gather(folder, paths)
+        facts = gather(shot.folder, paths)
         if not _is_fresh(facts):
-            build(folder, None, paths)
+            build(shot.folder, None, paths)
         failed = [task.said for task in facts.status.tasks if task.state in ("failed", "lost")]
-        return Shot(folder, facts, " ".join(failed[:1]))
+        return replace(shot, name=shot.name or facts.name, facts=facts, said=" ".join(failed[:1]))
     except InfusionError as error:
-        return Shot(folder, None, str(error))
+        return replace(shot, name=shot.name or str(shot.folder), said=str(error))
 
 
 def _is_fresh(facts: Facts) -> bool:
@@ -118,13 +147,13 @@ def _is_fresh(facts: Facts) -> bool:
 def _row(shot: Shot, where: Path) -> list[Any]:
     facts, found = shot.facts, shot.summary
     if facts is None:
-        return ["", str(shot.folder), shot.state, *[""] * 7, shot.said]
+        return ["", shot.name, shot.state, *[""] * 7, shot.said]
     page = facts.folder.report / "report.html"
     address = quote(os.path.relpath(page, where.absolute()).replace(os.sep, "/"))
     took = sum(attempt.seconds for attempt in facts.attempts)
     return [
         _picture(facts),
-        Raw(f'<a href="{address}">{escape(facts.name)}</a>'),
+        Raw(f'<a href="{address}">{escape(shot.name)}</a>'),
         shot.state,
         found.get("fault"),
         found.get("outside"),

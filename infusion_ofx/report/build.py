@@ -13,6 +13,7 @@ from infusion_ofx.report.examine import Examined, examine, worst
 from infusion_ofx.report.facts import Facts, gather
 from infusion_ofx.report.page import Page, page
 from infusion_ofx.report.review import viewers
+from infusion_ofx.report.takes import takes_sheet
 from infusion_ofx.sequence.atomic import whole_file
 
 __all__ = ["SUMMARY", "THUMBNAIL", "build"]
@@ -71,12 +72,13 @@ def _content(facts: Facts, on_frame: Callable[[int, int], None]) -> Page:
         there = [frame for frame in material.frames if material.target(frame).is_file()]
         note = _note(facts, material, len(there))
         if not there:
-            return Page(facts, None, note, sheet, [])
+            return Page(facts, None, note, sheet, None, [])
         first = there[0]
         commands = viewers(material.plate.path(first), material.target(first), there)
-        return Page(facts, _examined(material, there, on_frame), note, sheet, commands)
+        takes = takes_sheet(material, there)
+        return Page(facts, _examined(material, there, on_frame), note, sheet, takes, commands)
     except InfusionError as error:
-        return Page(facts, None, f"The frames cannot be shown: {error}", sheet, [])
+        return Page(facts, None, f"The frames cannot be shown: {error}", sheet, None, [])
 
 
 def _examined(

@@ -16,10 +16,9 @@ from infusion_ofx.law import differing
 from infusion_ofx.material import Material
 from infusion_ofx.preview import COLUMNS, crops, rgb
 from infusion_ofx.report.pack import Block, pack
+from infusion_ofx.report.results import open_result
 from infusion_ofx.score import frame_scores, peak_of
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import wants_view
-from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.sheet import averaged, displayed, evenly
 
@@ -148,10 +147,7 @@ def _pairs(material: Material, frames: Sequence[int]) -> Iterator[_Pair]:
 
 
 def _pair(material: Material, frame: int) -> _Pair:
-    job, plate = material.job, material.plate
-    view = "" if wants_view(job.plate) else job.view
-    result = Frames.open(str(material.target(frame)), (frame,), view=view)
-    result = result.choose([name.strip() for name in job.channels.split(",")], job.layer)
+    plate, result = material.plate, open_result(material, frame)
     display, hole = plate.header(frame).display, material.hole(frame)
     light = [
         rgb(material.colour.to_light(each.read(frame, display)).astype(np.float32))

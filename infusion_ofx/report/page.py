@@ -37,6 +37,8 @@ class Page:
     """Why not, or what else is to be known; may be empty."""
     sheet: bytes | None
     """The contact sheet, a PNG."""
+    takes: bytes | None
+    """The takes side by side, a PNG; None where there is one alone."""
     commands: list[str]
     """Command lines to look further with."""
 
@@ -53,7 +55,8 @@ def page(content: Page) -> Iterator[str]:
             *_verdict(content),
             *(_viewer(examined) if examined else ()),
             *(_checks(examined) if examined else ()),
-            _sheet(content.sheet),
+            _picture("Contact sheet", "five frames", content.sheet),
+            _picture("Takes", "side by side, the first as it was delivered", content.takes),
             _losses(facts),
             _self_score(facts.self_score),
             _settings(content),
@@ -168,12 +171,12 @@ def _row(check: Checked) -> list[Any]:
     return [check.frame, check.outside, check.filled, check.seam, check.flicker]
 
 
-def _sheet(png: bytes | None) -> str:
+def _picture(head: str, said: str, png: bytes | None) -> str:
     if png is None:
         return ""
     text = base64.b64encode(png).decode("ascii")
-    picture = f'<img alt="contact sheet" src="data:image/png;base64,{text}">'
-    return f"<h2>Contact sheet</h2><details open><summary>five frames</summary>{picture}</details>"
+    picture = f'<img alt="{head}" src="data:image/png;base64,{text}">'
+    return f"<h2>{head}</h2><details open><summary>{said}</summary>{picture}</details>"
 
 
 def _losses(facts: Facts) -> str:

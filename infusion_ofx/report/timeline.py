@@ -53,7 +53,7 @@ def _clips(otio: Any, shot: Shot, rate: float) -> list[Any]:
         material = open_material(shot.facts.job)
     except InfusionError:
         return []
-    frames, name = material.frames, shot.facts.name
+    frames, name = material.frames, shot.name
     files = (material.plate.path(frames[0]), material.target(frames[0]))
     return [_clip(otio, name, path, frames, rate) for path in files]
 
