@@ -85,11 +85,16 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     folder = Path(run(shot.job()).folder)
     write_json(
         folder / "report" / "self_score.json",
-        {"said": "Holes like yours came out <well>.", "swd": 1.25, "nested": {"a": 1}},
+        {
+            "said": "Holes like yours came out <well>.",
+            "swd": 1.25,
+            "method": {"patches": {"swd": 2.5, "psnr": None}, "<b>": {"ssim": 0.5}},
+        },
     )
     text = build(folder).read_text()
     assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
-    for part in ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;."):
+    told = ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;.", ">2.5<")
+    for part in (*told, "&lt;b&gt;"):
         assert part in text
     assert not re.search(r"(src|href)=.?(https?:)?//", text)
     assert not list((folder / "report").glob(".*"))

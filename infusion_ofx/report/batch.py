@@ -153,7 +153,10 @@ def _row(shot: Shot, where: Path) -> list[Any]:
     took = sum(attempt.seconds for attempt in facts.attempts)
     return [
         _picture(facts),
-        Raw(f'<a href="{address}">{escape(shot.name)}</a>'),
+        Raw(
+            f'<a href="{address}">{escape(shot.name)}</a><br>'
+            f'<span class="quiet">{escape(facts.job.output)}</span>'
+        ),
         shot.state,
         found.get("fault"),
         found.get("outside"),

@@ -191,14 +191,27 @@ def _losses(facts: Facts) -> str:
 
 
 def _self_score(score: Mapping[str, Any]) -> str:
-    """Whatever figures the engine has left of itself; a sentence of it goes before them."""
-    plain = {k: v for k, v in score.items() if isinstance(v, str | int | float)}
-    if not plain:
+    """Whatever the engine has left of itself: its sentences first, then figures, by method where it
+    tells methods apart."""
+    if not score:
         return ""
-    said = [escape(str(v)) for v in plain.values() if isinstance(v, str)]
-    rows = [[name, value] for name, value in plain.items() if not isinstance(value, str)]
-    words = "".join(f"<p>{text}</p>" for text in said)
-    return "<h2>Self-score</h2>" + words + table(["figure", "value"], rows)
+    words = [f"<p>{escape(value)}</p>" for value in score.values() if isinstance(value, str)]
+    rows = [[n, v] for n, v in score.items() if isinstance(v, int | float)]
+    plain = table(["figure", "value"], rows) if rows else ""
+    groups = {name: value for name, value in score.items() if isinstance(value, dict)}
+    flat = {n: v for n, v in groups.items() if not any(isinstance(x, dict) for x in v.values())}
+    deep = {n: v for n, v in groups.items() if v and all(isinstance(x, dict) for x in v.values())}
+    tables = [_methods(name, methods) for name, methods in {"method": flat, **deep}.items()]
+    return "<h2>Self-score</h2>" + "".join([*words, plain, *tables])
+
+
+def _methods(name: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a method, one column a figure; nothing without methods."""
+    if not methods:
+        return ""
+    figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
+    rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
+    return table([name, *figures], rows)
 
 
 def _settings(content: Page) -> str:
