@@ -100,6 +100,13 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     assert not list((folder / "report").glob(".*"))
 
 
+def test_a_frame_that_black_stands_in_for_is_compared_with_nothing(shot: Shot) -> None:
+    _copied(shot)
+    (shot.folder / "plate.1003.exr").unlink()
+    found = examine(open_material(shot.job(missing="black")), shot.frames)
+    assert [c.outside for c in found.checks] == [None if f == 1003 else 0 for f in shot.frames]
+
+
 def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
     job = shot.job(takes=2)
     assert "<h2>Takes</h2>" not in build(submit(job).path).read_text()

@@ -42,7 +42,8 @@ class Checked:
 
     frame: int
     outside: int | None
-    """Samples that differ from the plate where the matte is 0; None where the plate is gone."""
+    """Samples that differ from the plate where the matte is 0; None where no plate is there
+    to compare with: it was missing, or the result has replaced it."""
     filled: int
     """Pixels where it is not."""
     seam: float
@@ -154,8 +155,9 @@ def _pair(material: Material, frame: int) -> _Pair:
         for each in (plate, result)
     ]
     ours, theirs = result.header(frame), plate.header(frame)
-    same = ours.path.samefile(theirs.path)
-    outside = None if same else differing(ours, theirs, hole.alpha, hole.box)
+    black = material.job.missing == "black" and frame in plate.missing
+    gone = black or ours.path.samefile(theirs.path)
+    outside = None if gone else differing(ours, theirs, hole.alpha, hole.box)
     return _Pair(frame, light[0], light[1], hole.box, hole.alpha, outside, display)
 
 
