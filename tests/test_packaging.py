@@ -87,6 +87,8 @@ def test_the_wheel_holds_what_is_imported_and_nothing_else(wheel: Path) -> None:
     }
     assert {name for name in names if name.endswith(".py")} == sources
     assert {"infusion_ofx/py.typed", "infusion_cli/py.typed"} <= set(names)
+    web = {str(path.relative_to(ROOT)) for path in (ROOT / "infusion_ofx/report/web").iterdir()}
+    assert web and web <= set(names)
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
