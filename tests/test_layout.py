@@ -46,6 +46,7 @@ ORDER = (
     "run",
     "report",
     "farm",
+    "ofx",
     "fire",
     "demo",
     "bench_table",
