@@ -246,7 +246,8 @@ def halved(pixels: Array) -> Array:
     """A picture as a host's proxy of half the size."""
     height, width, channels = pixels.shape
     blocks = pixels.astype(np.float64).reshape(height // 2, 2, width // 2, 2, channels)
-    return blocks.mean(axis=(1, 3)).astype(np.float32)
+    small: Array = blocks.mean(axis=(1, 3)).astype(np.float32)
+    return small
 
 
 def test_a_proxy_shows_the_finished_frame_scaled_down(
@@ -399,7 +400,12 @@ def status(folder: Path, age: float = 0, **facts: Any) -> None:
     (folder / "current").write_text("plate/v001\n")
 
 
-RUNNING = {"state": "running", "stage": "train", "percent": 42.5, "seconds_left": 3723.4}
+RUNNING: dict[str, Any] = {
+    "state": "running",
+    "stage": "train",
+    "percent": 42.5,
+    "seconds_left": 3723.4,
+}
 
 
 @pytest.mark.parametrize(
@@ -452,8 +458,8 @@ def test_stop_leaves_the_file_that_the_engine_looks_for(
 
 def test_what_the_plugin_sets_itself_presses_no_button(node_with: Callable[..., Instance]) -> None:
     node = node_with()
-    assert node._changed("launch", "OfxChangePluginEdited") == 14
-    assert node._changed("launch", "OfxChangeTime") == 14
+    assert node.changed("launch", "OfxChangePluginEdited") == 14
+    assert node.changed("launch", "OfxChangeTime") == 14
 
 
 # Launch -------------------------------------------------------------------------------------------
@@ -508,7 +514,7 @@ def test_the_engine_is_the_hosts_no_longer(
     assert found["session"] == found["pid"] != os.getsid(0)
     log = str(folder / "engine.log")
     assert (found["stdin"], found["out"], found["err"]) == ("/dev/null", log, log)
-    assert Path(log).read_text() == "the engine speaks\n"
+    assert Path(log).read_text() == "the engine is starting\nthe engine speaks\n"
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -575,7 +581,9 @@ def test_frames_are_written_premultiplied(node_with: Callable[..., Instance], fo
     node = node_with(frames=lambda name, time: pixels, alpha="UnPremultiplied", span=(1, 1))
     node.set(input=1)
     node.press("launch")
-    assert same(read_frame(folder / "plate/1.frame"), pixels * np.float32([0.5, 0.5, 0.5, 1]))
+    assert same(
+        read_frame(folder / "plate/1.frame"), pixels * np.array([0.5, 0.5, 0.5, 1], np.float32)
+    )
 
 
 @pytest.mark.parametrize(

@@ -224,16 +224,18 @@ class Instance(Effect):
         value = self.params.params[name].value
         return value.decode() if isinstance(value, bytes) else value
 
-    def press(self, name: str, time: float = 1.0) -> str:
+    def press(self, name: str) -> str:
         """Presses a button; returns the status that is shown afterwards."""
-        assert self._changed(name, "OfxChangeUserEdited", time) == OK
+        assert self.changed(name, "OfxChangeUserEdited") == OK
         return str(self.get("status"))
 
     def _edited(self, param: Param) -> None:
         """As hosts do: what a plug-in sets comes back to it."""
-        self._changed(param.name, "OfxChangePluginEdited")
+        self.changed(param.name, "OfxChangePluginEdited")
 
-    def _changed(self, name: str, reason: str, time: float = 1.0) -> int:
+    def changed(self, name: str, reason: str) -> int:
+        """Tells the plug-in that a parameter has changed; the viewer is at the first frame."""
+        time = self.clips["Source"].props.get("ImageEffectPropFrameRange")
         given = Properties(
             PropType="OfxTypeParameter", PropName=name, PropChangeReason=reason, PropTime=time,
             ImageEffectPropRenderScale=self.scale,

@@ -163,8 +163,9 @@ class Image(Properties):
     def pixels(self) -> Array:
         """What is in it now, as it was given."""
         row = self.shape[1] * self.shape[2] * 4
-        inner = self.rows()[:, :row][:: 1 if self.negative else -1]
-        return np.ascontiguousarray(inner).view(np.float32).reshape(self.shape).copy()
+        inner = np.ascontiguousarray(self.rows()[:, :row][:: 1 if self.negative else -1])
+        pixels: Array = inner.view(np.float32).reshape(self.shape).copy()
+        return pixels
 
     def check(self) -> None:
         """Notes a fault where bytes have changed that had to stay."""

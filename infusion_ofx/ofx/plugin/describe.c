@@ -163,8 +163,8 @@ static void define_place(OfxParamSetHandle set)
 {
     OfxPropertySetHandle props =
         define(set, kOfxParamTypeString, own_param_names[PARAM_JOB_FOLDER], "Job folder",
-               "A folder of this node's own, on a disk that the engine's machine sees too. All that "
-               "is known about the job is kept there.");
+               "A folder of this node's own, on a disk that the engine's machine sees too. All "
+               "that is known about the job is kept there.");
     if (props)
         make_path(props, kOfxParamStringIsDirectoryPath, "");
 }
@@ -224,7 +224,7 @@ static void define_params(OfxParamSetHandle set)
     define_timing(set);
     define_buttons(set);
     define_answers(set);
-    props = define(set, kOfxParamTypeGroup, more_group, "More", "Settings that are rarely changed.");
+    props = define(set, kOfxParamTypeGroup, more_group, "More", "Settings that rarely change.");
     if (props)
         host.property->propSetInt(props, kOfxParamPropGroupOpen, 0, 0);
     define_job_params(set, 0);

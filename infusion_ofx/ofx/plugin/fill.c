@@ -111,7 +111,8 @@ int fill_fits(const Fill *fill, OfxRectI region, const double scale[2])
     /* A picture that begins elsewhere is cropped or overscanned: it lies at its own place. */
     if (region.x1 != 0 || region.y1 != 0)
         return 1;
-    return is_near(fill->width * scale[0], region.x2) && is_near(fill->height * scale[1], region.y2);
+    return is_near(fill->width * scale[0], region.x2) &&
+           is_near(fill->height * scale[1], region.y2);
 }
 
 /* The full-size pixels [from, to) that pixel i of a proxy stands for, within [low, high). */

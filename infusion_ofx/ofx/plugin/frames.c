@@ -1,7 +1,7 @@
 /* Frames that the host gives: fetched by Launch, or captured while it renders.
  *
- * Each is a file `<number>.frame` of plain floats, premultiplied as in EXR: 64 bytes of header, then
- * RGBA or alpha alone, lowest row first. infusion_ofx/ofx/plain.py reads them.
+ * Each is a file `<number>.frame` of plain floats, premultiplied as in EXR: 64 bytes of header,
+ * then RGBA or alpha alone, lowest row first. infusion_ofx/ofx/plain.py reads them.
  */
 #include <stdlib.h>
 #include <string.h>

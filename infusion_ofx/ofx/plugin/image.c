@@ -1,4 +1,4 @@
-/* Images as a host hands them over: rows of any stride and sign, bounds anywhere, lowest row first. */
+/* Images as a host hands them over: rows of any stride and sign, bounds anywhere. */
 #include <string.h>
 
 #include "infusion.h"

@@ -155,7 +155,7 @@ typedef struct {
     int width, height; /* of the whole frame */
     OfxRectI box;      /* what is held; (0, 0) is the frame's lowest, leftmost pixel */
     float *rgba;       /* the finished frame in the box, lowest row first */
-    unsigned char *inside; /* a bit for each of R, G, B, A that is filled there; 0 outside the hole */
+    unsigned char *inside; /* a bit for each of R, G, B, A that is filled; 0 outside the hole */
 } Fill;
 
 /* Whether a frame's finished fill is there and has something to show. */

@@ -1,5 +1,5 @@
-/* The settings of a job. The table is made from the fields of Job when the plug-in is built, by
- * infusion_ofx/ofx/table.py: names, ranges and defaults are said in one place for every front end. */
+/* The settings of a job. infusion_ofx/ofx/table.py makes the table from the fields of Job when the
+ * plug-in is built: names, ranges and defaults are said in one place for every front end. */
 #include "infusion.h"
 #include "job_table.h"
 

@@ -162,18 +162,30 @@ static int build(Command *command, const Instance *instance, int input, const ch
     return command->full ? -1 : 0;
 }
 
+/* From now on Refresh asks after the new job, and no longer after the one before. */
+static void forget(const Instance *instance, const char *log)
+{
+    char path[PATH_SIZE];
+    FILE *file = system_open(log, "ab");
+    if (file) {
+        fputs("the engine is starting\n", file);
+        fclose(file);
+    }
+    if (job_path(instance, "current", path, sizeof path) == 0)
+        system_remove(path);
+}
+
 static void start(const Instance *instance, Command *command)
 {
-    char path[PATH_SIZE], line[LINE_SIZE];
+    char log[PATH_SIZE], line[LINE_SIZE];
     int failed;
-    if (job_path(instance, "current", path, sizeof path) == 0)
-        system_remove(path); /* the job before: from now on the new one is asked after */
-    if (job_path(instance, "engine.log", path, sizeof path) != 0)
+    if (job_path(instance, "engine.log", log, sizeof log) != 0)
         return;
-    failed = system_start(command->items, path);
+    forget(instance, log);
+    failed = system_start(command->items, log);
     if (failed) {
-        snprintf(line, sizeof line, "the engine did not start (%d): see engine.log in the job folder",
-                 failed);
+        snprintf(line, sizeof line,
+                 "the engine did not start (%d): see engine.log in the job folder", failed);
         tell_error(instance, line);
         return;
     }

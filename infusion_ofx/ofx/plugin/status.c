@@ -166,9 +166,10 @@ void status_line(const Instance *instance, char *line, size_t size)
         running_line(json, line, size);
     else if (age >= 0)
         ended_line(instance, json, line, size);
-    else if (job_path(instance, "engine.log", path, sizeof path) == 0 && system_age(path) >= 0) {
-        last_line(path, said, sizeof said); /* it has not come to a job of its own, or never will */
-        snprintf(line, size, "%s", said[0] ? said : "the engine is starting");
-    } else
-        snprintf(line, size, "no job yet");
+    else {
+        said[0] = 0; /* it has not come to a job of its own, or never will: what has it said? */
+        if (job_path(instance, "engine.log", path, sizeof path) == 0)
+            last_line(path, said, sizeof said);
+        snprintf(line, size, "%s", said[0] ? said : "no job yet");
+    }
 }

@@ -1,4 +1,4 @@
-/* What differs between operating systems: files with any name, and a process that outlives the host.
+/* What differs between operating systems: files, and a process that outlives the host.
  *
  * system_posix.c serves Linux and macOS, system_windows.c Windows. Paths are UTF-8 everywhere.
  */
