@@ -18,6 +18,11 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent.resolve()
+sys.path.insert(0, str(HERE))  # these two need the standard library only
+
+from infusion_ofx.ofx.bundle import NAME, architecture  # noqa: E402
+from infusion_ofx.ofx.table import header  # noqa: E402
+
 PLUGIN = "infusion_ofx/ofx/plugin"
 LINUX = sys.platform.startswith("linux")
 
@@ -52,9 +57,6 @@ class BuildPlugin(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Makes the table of parameters from Job first."""
-        sys.path.insert(0, str(HERE))
-        from infusion_ofx.ofx.table import header
-
         folder = Path(self.build_temp)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "job_table.h").write_text(header(), encoding="utf-8")
@@ -63,8 +65,6 @@ class BuildPlugin(build_ext):
 
     def get_ext_filename(self, fullname: str) -> str:
         """The place in the bundle, below the package that the name is given with."""
-        from infusion_ofx.ofx.bundle import NAME, architecture
-
         *packages, _ = fullname.split(".")
         return os.path.join(*packages, NAME, "Contents", architecture(), "Infusion.ofx")
 
