@@ -37,6 +37,8 @@ class Result:
     """For people: the GPU's or the processor's name."""
     filled: int
     """Pixels that were filled, over all frames."""
+    takes: int
+    """Results that there are; ``paths.take_output`` says where each lies."""
 
 
 def run(
@@ -70,4 +72,5 @@ def run(
             peak_memory=steps.compute.peak_memory(),
             device=steps.compute.name,
             filled=filled,
+            takes=job.takes,
         )

@@ -116,11 +116,13 @@ def test_launch_by_files_ends_in_the_engines_own_frames(
     for name in ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "PYTHONSTARTUP"):
         monkeypatch.setenv(name, "/nowhere")
     folder = shot.folder / "job"
-    node = node_on(shot, binary, folder)
+    node = node_on(shot, binary, folder, takes=2)
     assert node.is_identity(1001)
     assert node.press("launch") == "launched; Refresh says how it stands"
     assert wait(node, "done") == "done"
     check_frames(node, shot, folder / "result")
+    node.set(shown_take=2)
+    check_frames(node, shot, folder / "result" / "take_02")
     assert not list(shot.folder.rglob("*.tmp"))
 
 

@@ -298,6 +298,18 @@ def test_the_frame_offset_counts_from_the_hosts_frames_to_the_files(
     assert same(node.render(1)[rows, columns, :3], finished(1001)[rows, columns, :3])
 
 
+def test_the_take_that_is_asked_for_is_shown(
+    node_with: Callable[..., Instance], folder: Path
+) -> None:
+    node = node_with()
+    show(folder, 1)
+    (folder / "plate/v001/fills/take_02").mkdir()
+    (folder / "plate/v001/fills/1.fill").rename(folder / "plate/v001/fills/take_02/1.fill")
+    assert node.is_identity(1)
+    node.set(shown_take=2)
+    assert same(node.render(1), finished(1))
+
+
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
     "cut short": lambda data: data[:-1],
@@ -473,8 +485,8 @@ def seen(folder: Path) -> dict[str, Any]:
 
 def options(folder: Path) -> dict[str, str]:
     """The options that it was given; the last one of a name counts."""
-    given = seen(folder)["arguments"][3:]
-    return dict(zip(given[::2], given[1::2], strict=True))
+    given = [text.partition("=") for text in seen(folder)["arguments"][3:]]
+    return {name: value for name, _, value in given}
 
 
 def test_launch_by_files_hands_over_every_setting(
@@ -543,9 +555,15 @@ def test_launch_needs_a_folder_of_its_own(binary: Path, tmp_path: Path) -> None:
 def test_two_engines_are_not_started_in_one_folder(
     node_with: Callable[..., Instance], folder: Path
 ) -> None:
+    node = node_with()
     status(folder, **RUNNING)
-    assert "Stop it first" in node_with().press("launch")
+    assert "Stop it first" in node.press("launch")
+    (folder / "current").unlink()
+    (folder / "engine.log").write_text("the engine is starting\n")
+    assert "Stop it first" in node.press("launch")
     assert not (folder / "seen.json").exists()
+    (folder / "engine.log").write_text("the engine is starting\nERROR: it could not\n")
+    assert node.press("launch").startswith("launched")
 
 
 def test_settings_that_are_too_long_are_refused(

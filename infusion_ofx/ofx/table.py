@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 
-from infusion_ofx.job import Job
+from infusion_ofx.job import Job, option_name
 from infusion_ofx.paths import PATHS
 
 __all__ = ["header", "job_fields"]
@@ -19,8 +19,8 @@ OWN = ("data_dir", "job_dir", "in_place")
 """Not offered: the node's job folder stands for the folders, and no node replaces a plate."""
 
 FRONT = (
-    "plate", "matte", "frames", "recipe", "intervals", "steps", "sampling_steps", "takes", "seed",
-    "device",
+    "plate", "matte", "frames", "method", "recipe", "intervals", "steps", "sampling_steps", "takes",
+    "seed", "device",
 )  # fmt: skip
 """What lies open in the panel; the rest is in a group."""
 
@@ -46,7 +46,7 @@ def header() -> str:
 
 def _row(f: Field[object]) -> Iterator[str]:
     """One field as the initialiser of a JobParam, in the order of its members."""
-    option = "--" + f.name.replace("_", "-")
+    option = option_name(f.name)
     kind, nullable = _type(f), str(f.type).endswith(" | None")
     default = "" if f.default is MISSING else f.default
     for text in (f.name, f.name.replace("_", " ").capitalize(), _hint(f), option):
@@ -77,5 +77,5 @@ def _standard(f: Field[object], default: object) -> str:
 
 def _hint(f: Field[object]) -> str:
     zero = " 0: the recipe's." if str(f.type).endswith(" | None") else ""
-    empty = " Empty: 'result' in the job folder." if f.name == "output" else ""
+    empty = " Empty: result/ in the job folder." if f.name == "output" else ""
     return str(f.metadata["help"]) + zero + empty

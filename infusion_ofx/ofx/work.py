@@ -78,20 +78,21 @@ def _write_fills(path: Path) -> int:
     job = folder.read().job
     if not folder.result.exists():
         raise MissingStepError(f"the job in {str(path)!r} is not done", "run it to the end first")
-    fills = folder.path / "fills"
-    try:
-        fills.mkdir(exist_ok=True)
-    except OSError as error:
-        raise storage_error(fills, error) from error
     material = open_material(job)
-    for frame in material.frames:
-        write_fill(fills / f"{frame}.fill", _fill(material, frame))
+    for take in range(1, job.takes + 1):
+        fills = folder.path / "fills" / (f"take_{take:02d}" if take > 1 else "")
+        try:
+            fills.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(fills, error) from error
+        for frame in material.frames:
+            write_fill(fills / f"{frame}.fill", _fill(material, frame, take))
     return len(material.frames)
 
 
-def _fill(material: Material, frame: int) -> Fill:
+def _fill(material: Material, frame: int, take: int) -> Fill:
     """A finished frame's hole and what is round it, as it was written."""
-    hole, target = material.hole(frame), material.target(frame)
+    hole, target = material.hole(frame), material.target(frame, take)
     header = read_header(target)
     box = hole.box.grow(MARGIN).intersect(material.plate.data(frame))
     values = material.plate.read_written(frame, target, box)

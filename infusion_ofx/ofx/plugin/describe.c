@@ -4,8 +4,8 @@
 #include "infusion.h"
 
 const char *const own_param_names[OWN_PARAM_COUNT] = {
-    "job_folder", "input",   "frame_offset", "capture",        "launch",
-    "stop",       "refresh", "status",       "result_version",
+    "job_folder", "input", "frame_offset", "capture", "shown_take",
+    "launch",     "stop",  "refresh",      "status",  "result_version",
 };
 
 static const char more_group[] = "more";
@@ -169,6 +169,15 @@ static void define_place(OfxParamSetHandle set)
         make_path(props, kOfxParamStringIsDirectoryPath, "");
 }
 
+static void define_take(OfxParamSetHandle set)
+{
+    OfxPropertySetHandle props =
+        define(set, kOfxParamTypeInteger, own_param_names[PARAM_SHOWN_TAKE], "Shown take",
+               "Which of the takes is shown; the source, where there is none of that number.");
+    if (props)
+        limit_integer(props, 1, 1, 99);
+}
+
 static void define_timing(OfxParamSetHandle set)
 {
     OfxPropertySetHandle props =
@@ -222,6 +231,7 @@ static void define_params(OfxParamSetHandle set)
     define_input(set);
     define_job_params(set, 1);
     define_timing(set);
+    define_take(set);
     define_buttons(set);
     define_answers(set);
     props = define(set, kOfxParamTypeGroup, more_group, "More", "Settings that rarely change.");

@@ -15,8 +15,12 @@ static const char magic[8] = {'I', 'N', 'F', 'U', 'F', 'I', 'L', 'L'};
 
 static FILE *open_fill(const Instance *instance, int frame)
 {
-    char folder[PATH_SIZE], shown[PATH_SIZE], path[2 * PATH_SIZE], name[32];
-    snprintf(name, sizeof name, "%d.fill", frame);
+    char folder[PATH_SIZE], shown[PATH_SIZE], path[2 * PATH_SIZE], name[64];
+    int take = param_integer(instance->own[PARAM_SHOWN_TAKE]);
+    if (take > 1)
+        snprintf(name, sizeof name, "take_%02d/%d.fill", take, frame);
+    else
+        snprintf(name, sizeof name, "%d.fill", frame);
     if (job_path(instance, "shown", path, sizeof path) != 0 ||
         read_line(path, shown, sizeof shown) != 0 ||
         job_path(instance, shown, folder, sizeof folder) != 0 ||

@@ -42,6 +42,7 @@ typedef enum {
     PARAM_INPUT,
     PARAM_FRAME_OFFSET,
     PARAM_CAPTURE,
+    PARAM_SHOWN_TAKE,
     PARAM_LAUNCH,
     PARAM_STOP,
     PARAM_REFRESH,
@@ -196,7 +197,10 @@ void launch(const Instance *instance);
 /* How the job stands, in one line for the artist. */
 void status_line(const Instance *instance, char *line, size_t size);
 
-/* Whether an engine is at work in the job folder and has been heard of lately. */
+/* The line of the log that Launch writes before the engine says anything. */
+#define ENGINE_STARTS "the engine is starting"
+
+/* Whether an engine is at work in the job folder, or starting, and was heard of lately. */
 int is_running(const Instance *instance);
 
 /* The engine's own folder of the newest job; 0 when it has begun one. */

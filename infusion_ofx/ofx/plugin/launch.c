@@ -27,10 +27,14 @@ static void add(Command *command, const char *argument)
     command->used += length;
 }
 
+/* One argument, `--option=value`: a value may begin with a dash, as the frames -5--1 do. */
 static void add_option(Command *command, const char *option, const char *value)
 {
-    add(command, option);
-    add(command, value);
+    char argument[PATH_SIZE + 64];
+    if (join(argument, sizeof argument, option, "=", value, NULL) != 0)
+        command->full = 1;
+    else
+        add(command, argument);
 }
 
 /* How the engine is called: a file that `infusion ofx install` has put into the bundle, with one
@@ -162,15 +166,20 @@ static int build(Command *command, const Instance *instance, int input, const ch
     return command->full ? -1 : 0;
 }
 
+static void write_log(const char *log, const char *text)
+{
+    FILE *file = system_open(log, "ab");
+    if (!file)
+        return;
+    fprintf(file, "%s\n", text);
+    fclose(file);
+}
+
 /* From now on Refresh asks after the new job, and no longer after the one before. */
 static void forget(const Instance *instance, const char *log)
 {
     char path[PATH_SIZE];
-    FILE *file = system_open(log, "ab");
-    if (file) {
-        fputs("the engine is starting\n", file);
-        fclose(file);
-    }
+    write_log(log, ENGINE_STARTS);
     if (job_path(instance, "current", path, sizeof path) == 0)
         system_remove(path);
 }
@@ -186,6 +195,7 @@ static void start(const Instance *instance, Command *command)
     if (failed) {
         snprintf(line, sizeof line,
                  "the engine did not start (%d): see engine.log in the job folder", failed);
+        write_log(log, line);
         tell_error(instance, line);
         return;
     }
@@ -204,7 +214,7 @@ static int open_folder(const Instance *instance)
     else if (system_make_folder(folder) != 0)
         fault = "the job folder cannot be made: the folder above it must be there";
     else if (is_running(instance))
-        fault = "an engine is at work in this folder: Stop it first";
+        fault = "an engine is at work in this folder, or starting: Stop it first";
     if (fault)
         tell_error(instance, fault);
     return fault ? -1 : 0;

@@ -121,11 +121,25 @@ static int is_state(const char *json, const char *wanted)
     return strcmp(state, wanted) == 0;
 }
 
+/* The last thing that the engine's process has said, and how long ago; -1 where there is no log. */
+static long read_log(const Instance *instance, char *line, size_t size)
+{
+    char path[PATH_SIZE];
+    line[0] = 0;
+    if (job_path(instance, "engine.log", path, sizeof path) != 0)
+        return -1;
+    last_line(path, line, size);
+    return system_age(path);
+}
+
 int is_running(const Instance *instance)
 {
-    char json[STATUS_SIZE];
+    char json[STATUS_SIZE], said[LINE_SIZE];
     long age = read_status(instance, json, sizeof json);
-    return age >= 0 && age < SILENT_SECONDS && is_state(json, "running");
+    if (age >= 0)
+        return age < SILENT_SECONDS && is_state(json, "running");
+    age = read_log(instance, said, sizeof said);
+    return age >= 0 && age < SILENT_SECONDS && strcmp(said, ENGINE_STARTS) == 0;
 }
 
 static void running_line(const char *json, char *line, size_t size)
@@ -158,7 +172,7 @@ static void ended_line(const Instance *instance, const char *json, char *line, s
 
 void status_line(const Instance *instance, char *line, size_t size)
 {
-    char json[STATUS_SIZE], path[PATH_SIZE], said[LINE_SIZE];
+    char json[STATUS_SIZE], said[LINE_SIZE];
     long age = read_status(instance, json, sizeof json);
     if (age >= SILENT_SECONDS && is_state(json, "running"))
         snprintf(line, size, "lost: nothing heard for %ld s; Launch goes on from there", age);
@@ -167,9 +181,7 @@ void status_line(const Instance *instance, char *line, size_t size)
     else if (age >= 0)
         ended_line(instance, json, line, size);
     else {
-        said[0] = 0; /* it has not come to a job of its own, or never will: what has it said? */
-        if (job_path(instance, "engine.log", path, sizeof path) == 0)
-            last_line(path, said, sizeof said);
+        read_log(instance, said, sizeof said); /* it has no job of its own yet, or never will */
         snprintf(line, size, "%s", said[0] ? said : "no job yet");
     }
 }
