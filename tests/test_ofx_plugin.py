@@ -37,6 +37,7 @@ LAYOUTS = {
     "rows that begin where no float may": Layout(padding=7),
     "rows from the top down": Layout(negative=True),
     "padded rows from the top down": Layout(padding=32, negative=True),
+    "more than the picture": Layout(padding=16, margin=3),
 }
 
 ENGINE = """
@@ -267,10 +268,14 @@ def test_a_result_of_another_size_is_not_shown_and_refresh_says_why(
     node_with: Callable[..., Instance], folder: Path
 ) -> None:
     large = np.ones((2 * HEIGHT, 2 * WIDTH, 4), np.float32)
-    node = node_with(frames=lambda name, time: large)
+    node = node_with(frames=lambda name, time: large, aspect=2.0)
     show(folder, 1)
     assert same(node.render(1), large)
     assert node.press("refresh") == "not shown: the result is 16 x 12, this picture is 32 x 24"
+    fits = node_with(aspect=2.0)
+    assert fits.press("refresh") == "no job yet" and not fits.is_identity(1)
+    half = node_with(frames=lambda name, time: halved(plate(time)), scale=(0.5, 0.5))
+    assert half.press("refresh") == "no job yet"
 
 
 def test_a_source_that_is_not_premultiplied_gets_its_fill_divided(
@@ -506,7 +511,7 @@ def test_launch_by_files_hands_over_every_setting(
     assert (given["--data-dir"], given["--output"]) == (f"{folder}/", f"{folder}/result/")
     assert (given["--frames"], given["--seed"]) == ("1-3", "0")
     assert node.press("refresh") == "the engine speaks"
-    assert node.fetched == [("OfxActionInstanceChanged", "Source", 1.0)]  # by Refresh
+    assert node.fetched == []
 
 
 def test_the_engine_is_the_hosts_no_longer(
@@ -608,7 +613,7 @@ def test_frames_are_written_premultiplied(node_with: Callable[..., Instance], fo
     ("host_options", "node_options", "said"),
     [
         ({"temporal": False}, {}, "this host gives one frame at a time: use files, or Capture"),
-        ({}, {"scale": (0.5, 0.5)}, "frame 1: the host gave a proxy: switch proxies off"),
+        ({}, {"scale": (0.5, 0.5)}, "frame 1: the host gave a proxy or a part: switch proxies off"),
         ({"cancel_after": 1}, {}, "fetching the frames was stopped; nothing was launched"),
         ({}, {"frames": lambda n, t: None}, "frame 1: the host gave no picture of floats"),
         ({}, {"span": (5, 4)}, "the host does not say which frames Source has: use files"),

@@ -18,7 +18,7 @@ from infusion_ofx import __version__
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.sequence.atomic import storage_error
 
-__all__ = ["NAME", "architecture", "built", "hosts_folder", "install", "remove"]
+__all__ = ["NAME", "architecture", "built", "engine", "hosts_folder", "install", "remove"]
 
 NAME = "Infusion.ofx.bundle"
 
@@ -107,7 +107,7 @@ def remove(folder: Path) -> bool:
 def _write_resources(contents: Path) -> None:
     resources = contents / "Resources"
     resources.mkdir(exist_ok=True)
-    (resources / "engine").write_text("\n".join(_engine()) + "\n", encoding="utf-8")
+    (resources / "engine").write_text("\n".join(engine()) + "\n", encoding="utf-8")
     if sys.platform == "darwin":
         facts = {
             "CFBundleExecutable": "Infusion.ofx",
@@ -118,7 +118,7 @@ def _write_resources(contents: Path) -> None:
         (contents / "Info.plist").write_bytes(plistlib.dumps(facts))
 
 
-def _engine() -> list[str]:
+def engine() -> list[str]:
     """A command that is this interpreter with these very packages, whatever surrounds it: ``-I``
     keeps the host's folder and settings out, the path is said in so many words."""
     paths = [os.path.abspath(path) for path in sys.path if path]

@@ -159,7 +159,8 @@ class Host:
 class Instance(Effect):
     """A node in a comp.
 
-    frames: what its inputs show. connected: the inputs that are. scale: of the viewer's proxy.
+    frames: what its inputs show. connected: the inputs that are. span: the frames that they have.
+    scale: of the viewer's proxy. alpha: Premultiplied or UnPremultiplied. aspect: of a pixel.
     """
 
     def __init__(
@@ -173,10 +174,11 @@ class Instance(Effect):
         layout: Layout = Layout(),  # noqa: B008, a frozen value
         scale: tuple[float, float] = (1.0, 1.0),
         alpha: str = "Premultiplied",
+        aspect: float = 1.0,
     ) -> None:
         super().__init__()
         self.host, self.frames, self.layout, self.scale = host, frames, layout, scale
-        self.alpha = alpha
+        self.alpha, self.aspect = alpha, aspect
         self.fetched: list[tuple[str, str, float]] = []
         self.outputs: dict[float, Image] = {}
         for name, clip in described.clips.items():
@@ -193,6 +195,8 @@ class Instance(Effect):
         clip.props.copy_from(described.props)
         clip.props.put("ImageClipPropConnected", int(connected))
         clip.props.put("ImageEffectPropFrameRange", *map(float, span))
+        clip.props.put("ImagePropPixelAspectRatio", self.aspect)
+        clip.region = self._region
         self.clips[clip.name] = clip
 
     def _add_param(self, described: Param) -> None:
@@ -201,6 +205,13 @@ class Instance(Effect):
         zero = {"OfxParamTypeString": b"", "OfxParamTypeDouble": 0.0}.get(param.kind, 0)
         param.value = (param.props.values.get("OfxParamPropDefault") or [zero])[0]
         self.params.params[param.name] = param
+
+    def _region(self, time: float) -> tuple[float, float] | None:
+        source = self.frames("Source", time)
+        if source is None:
+            return None
+        width, height = source.shape[1] / self.scale[0], source.shape[0] / self.scale[1]
+        return width * self.aspect, height
 
     def _image(self, name: str, time: float) -> Image | None:
         self.fetched.append((here.action, name, time))

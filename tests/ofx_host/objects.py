@@ -100,6 +100,8 @@ class Clip(Handle):
     def __init__(self, name: str, fetch: Callable[[str, float], Image | None]) -> None:
         super().__init__()
         self.name, self.fetch = name, fetch
+        self.region: Callable[[float], tuple[float, float] | None] = lambda time: None
+        """Width and height in canonical coordinates, where pixels are square; None: not told."""
         self.props = Properties(PropName=name)
 
 
@@ -121,6 +123,8 @@ class Layout:
     """Bytes after each row."""
     negative: bool = False
     """Whether the lowest row comes last in memory, so that the stride is below 0."""
+    margin: int = 0
+    """Pixels round the picture that the image holds as well."""
 
 
 GUARD = 64
@@ -131,23 +135,20 @@ class Image(Properties):
     """An image as a plug-in gets it. pixels: (height, width, channels) float32, top row first."""
 
     def __init__(self, pixels: Array, layout: Layout, scale: tuple[float, float], **facts: Any):
-        self.writable = False
+        self.writable, self.layout, m = False, layout, layout.margin
         height, width, channels = pixels.shape
-        row = width * channels * 4
+        held = np.pad(pixels, ((m, m), (m, m), (0, 0)), constant_values=7)
+        self.shape, row = held.shape, held.shape[1] * channels * 4
         self.stride = row + layout.padding
-        self.shape, self.negative = pixels.shape, layout.negative
-        self.memory = np.full(2 * GUARD + height * self.stride, 0xA5, np.uint8)
-        self.rows()[:, :row] = (
-            np.ascontiguousarray(pixels, np.float32)
-            .view(np.uint8)
-            .reshape(height, row)[:: 1 if layout.negative else -1]
-        )
+        self.memory = np.full(2 * GUARD + held.shape[0] * self.stride, 0xA5, np.uint8)
+        coded = np.ascontiguousarray(held, np.float32).view(np.uint8).reshape(-1, row)
+        self.rows()[:, :row] = coded[:: 1 if layout.negative else -1]
         self.before = self.memory.copy()
-        lowest = GUARD + (height - 1) * self.stride if layout.negative else GUARD
+        lowest = GUARD + (held.shape[0] - 1) * self.stride if layout.negative else GUARD
         super().__init__(
             ImagePropData=self.memory.ctypes.data + lowest,
             ImagePropRowBytes=-self.stride if layout.negative else self.stride,
-            ImagePropBounds=(0, 0, width, height),
+            ImagePropBounds=(-m, -m, width + m, height + m),
             ImagePropRegionOfDefinition=(0, 0, width, height),
             ImageEffectPropComponents=f"OfxImageComponent{'RGBA' if channels == 4 else 'Alpha'}",
             ImageEffectPropPixelDepth="OfxBitDepthFloat",
@@ -161,10 +162,13 @@ class Image(Properties):
         return inner
 
     def pixels(self) -> Array:
-        """What is in it now, as it was given."""
-        row = self.shape[1] * self.shape[2] * 4
-        inner = np.ascontiguousarray(self.rows()[:, :row][:: 1 if self.negative else -1])
-        pixels: Array = inner.view(np.float32).reshape(self.shape).copy()
+        """The picture that is in it now, as it was given."""
+        row, m = self.shape[1] * self.shape[2] * 4, self.layout.margin
+        coded = np.ascontiguousarray(self.rows()[:, :row][:: 1 if self.layout.negative else -1])
+        held = coded.view(np.float32).reshape(self.shape)
+        pixels: Array = held[m : self.shape[0] - m, m : self.shape[1] - m].copy()
+        if (held == 7).sum() < held.size - pixels.size:
+            faults.append("pixels outside of the window were written")
         return pixels
 
     def check(self) -> None:

@@ -45,6 +45,7 @@ NAMES = """
     ImageComponentAlpha ImageEffectPropPixelDepth BitDepthFloat ImageEffectPropPreMultiplication
     ImageEffectPropFrameRange ImageClipPropConnected ImageClipPropOptional ImageClipPropIsMask
     ImagePropData ImagePropBounds ImagePropRowBytes ImagePropRegionOfDefinition
+    ImagePropPixelAspectRatio
     ParamTypeInteger ParamTypeDouble ParamTypeBoolean ParamTypeChoice ParamTypeString
     ParamTypePushButton ParamTypeGroup ParamPropDefault ParamPropMin ParamPropMax
     ParamPropDisplayMin ParamPropDisplayMax ParamPropHint ParamPropParent ParamPropGroupOpen

@@ -171,6 +171,15 @@ def _image_release(handle: int) -> None:
     image.drop()
 
 
+@function(c_int, c_void_p, c_double, POINTER(c_double))
+def _clip_region(handle: int, time: float, out: Any) -> int | None:
+    region = find(handle, Clip).region(time)
+    if region is None:
+        return FAILED
+    out[0], out[1], out[2], out[3] = 0.0, 0.0, *region
+    return None
+
+
 @function(c_int, c_void_p)
 def _abort(handle: int) -> int:
     return int(find(handle, Effect).aborted)
@@ -186,6 +195,7 @@ EFFECT = table(
         "clipGetPropertySet": _clip_properties,
         "clipGetImage": _clip_image,
         "clipReleaseImage": _image_release,
+        "clipGetRegionOfDefinition": _clip_region,
         "abort": _abort,
     },
 )

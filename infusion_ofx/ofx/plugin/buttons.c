@@ -13,19 +13,41 @@ static void show_anew(const Instance *instance)
         host.parameter->paramSetValue(version, shown < INT32_MAX ? shown + 1 : 0);
 }
 
+/* The picture of the source in its own pixels. Not by its image: a host may crash when a button
+ * fetches one, and Refresh has to work in all of them. 0 when the host tells. */
+static int source_region(const Instance *instance, double time, OfxRectI *region)
+{
+    OfxPropertySetHandle props;
+    OfxRectD area;
+    double aspect = 1;
+    if (!instance->source ||
+        host.effect->clipGetRegionOfDefinition(instance->source, time, &area) != kOfxStatOK ||
+        !(area.x1 >= -1e6 && area.y1 >= -1e6 && area.x2 <= 1e6 && area.y2 <= 1e6))
+        return -1;
+    if (host.effect->clipGetPropertySet(instance->source, &props) == kOfxStatOK)
+        host.property->propGetDouble(props, kOfxImagePropPixelAspectRatio, 0, &aspect);
+    if (!(aspect > 0.01))
+        aspect = 1;
+    region->x1 = (int)(area.x1 / aspect);
+    region->x2 = (int)(area.x2 / aspect + 0.5);
+    region->y1 = (int)area.y1;
+    region->y2 = (int)(area.y2 + 0.5);
+    return 0;
+}
+
 /* Where a finished frame would not be laid over this picture, says so. */
 static void warn_of_size(const Instance *instance, double time, char *line, size_t size)
 {
-    Image image;
+    static const double full[2] = {1, 1};
+    OfxRectI region;
     Fill fill;
-    if (image_fetch(instance->source, time, &image) == 0 &&
-        fill_read(instance, frame_at(instance, time), &fill) == 0) {
-        if (!fill_fits(&fill, image.region, image.scale))
-            snprintf(line, size, "not shown: the result is %d x %d, this picture is %d x %d",
-                     fill.width, fill.height, image.region.x2, image.region.y2);
-        fill_free(&fill);
-    }
-    image_release(&image);
+    if (source_region(instance, time, &region) != 0)
+        return;
+    if (fill_read(instance, frame_at(instance, time), &fill) == 0 &&
+        !fill_fits(&fill, region, full))
+        snprintf(line, size, "not shown: the result is %d x %d, this picture is %d x %d",
+                 fill.width, fill.height, region.x2, region.y2);
+    fill_free(&fill);
 }
 
 static void refresh(const Instance *instance, double time)

@@ -18,10 +18,7 @@ static int write_header(FILE *file, const Image *image, int channels)
     unsigned char header[HEADER_SIZE] = {0};
     int32_t facts[FACTS];
     facts[0] = 1;
-    facts[1] = image->bounds.x1;
-    facts[2] = image->bounds.y1;
-    facts[3] = image->bounds.x2;
-    facts[4] = image->bounds.y2;
+    memcpy(facts + 1, &image->region, sizeof image->region);
     facts[5] = channels;
     memcpy(header, magic, sizeof magic);
     memcpy(header + sizeof magic, facts, sizeof facts);
@@ -31,11 +28,11 @@ static int write_header(FILE *file, const Image *image, int channels)
 /* One row as it is kept: of a matte the alpha, of a picture its colours times alpha. */
 static void convert_row(const Image *image, int y, int channels, float *row)
 {
-    int x, c, width = image->bounds.x2 - image->bounds.x1;
+    int x, c, width = image->region.x2 - image->region.x1;
     size_t bytes = (size_t)image->channels * sizeof(float);
     for (x = 0; x < width; x++, row += channels) {
         float pixel[4];
-        memcpy(pixel, image_pixel(image, image->bounds.x1 + x, y), bytes);
+        memcpy(pixel, image_pixel(image, image->region.x1 + x, y), bytes);
         if (channels == 1) {
             row[0] = pixel[image->channels - 1];
             continue;
@@ -47,10 +44,10 @@ static void convert_row(const Image *image, int y, int channels, float *row)
 
 static int write_rows(FILE *file, const Image *image, int channels)
 {
-    size_t floats = (size_t)(image->bounds.x2 - image->bounds.x1) * (size_t)channels;
+    size_t floats = (size_t)(image->region.x2 - image->region.x1) * (size_t)channels;
     float *row = malloc(floats * sizeof *row);
     int y, written = row != NULL;
-    for (y = image->bounds.y1; written && y < image->bounds.y2; y++) {
+    for (y = image->region.y1; written && y < image->region.y2; y++) {
         convert_row(image, y, channels, row);
         written = fwrite(row, sizeof *row, floats, file) == floats;
     }
@@ -91,10 +88,12 @@ static int keep(const Instance *instance, const char *name, int frame, const Ima
     return write_frame(path, image, is_plate ? 4 : 1);
 }
 
-/* Proxies are no plates. */
+/* Proxies are no plates, nor are parts of a picture. */
 static int is_full_size(const Image *image)
 {
-    return image->scale[0] == 1 && image->scale[1] == 1;
+    OfxRectI all = image->region, held = intersect(all, image->bounds);
+    return image->scale[0] == 1 && image->scale[1] == 1 && all.x1 < all.x2 && all.y1 < all.y2 &&
+           memcmp(&all, &held, sizeof all) == 0;
 }
 
 void capture(const Instance *instance, const Image *source, double time)
@@ -105,7 +104,8 @@ void capture(const Instance *instance, const Image *source, double time)
         return;
     keep(instance, "plate", frame, source);
     if (clip_is_connected(instance->matte) && image_fetch(instance->matte, time, &matte) == 0) {
-        keep(instance, "matte", frame, &matte);
+        if (is_full_size(&matte))
+            keep(instance, "matte", frame, &matte);
         image_release(&matte);
     }
 }
@@ -119,7 +119,7 @@ static const char *pull(const Instance *instance, OfxImageClipHandle clip, const
     if (image_fetch(clip, time, &image) != 0)
         return "the host gave no picture of floats";
     if (!is_full_size(&image))
-        fault = "the host gave a proxy: switch proxies off";
+        fault = "the host gave a proxy or a part: switch proxies off";
     else if (keep(instance, name, frame_at(instance, time), &image) != 0)
         fault = "it cannot be written into the job folder";
     image_release(&image);

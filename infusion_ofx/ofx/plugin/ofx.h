@@ -186,6 +186,7 @@ typedef struct {
 #define kOfxImagePropBounds "OfxImagePropBounds"
 #define kOfxImagePropRowBytes "OfxImagePropRowBytes"
 #define kOfxImagePropRegionOfDefinition "OfxImagePropRegionOfDefinition"
+#define kOfxImagePropPixelAspectRatio "OfxImagePropPixelAspectRatio"
 
 /* Properties and values of parameters */
 #define kOfxParamTypeInteger "OfxParamTypeInteger"
