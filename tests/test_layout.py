@@ -50,6 +50,7 @@ ORDER = (
     "begin",
     "run",
     "farm",
+    "ofx",
     "law",
     "report",
     "fire",

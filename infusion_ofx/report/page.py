@@ -262,7 +262,9 @@ def _manifest(examined: Examined) -> dict[str, Any]:
 
 def _said(check: Checked) -> str:
     outside = (
-        "no plate to compare with" if check.outside is None else f"{check.outside} samples differ outside"
+        "no plate to compare with"
+        if check.outside is None
+        else f"{check.outside} samples differ outside"
     )
     figures = [("seam", check.seam), ("flicker", check.flicker)]
     return ", ".join([outside, *(f"{n} {v:.2f}" for n, v in figures if math.isfinite(v))])
