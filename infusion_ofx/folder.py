@@ -112,6 +112,12 @@ class JobFolder:
         return self.path / "work"
 
     @property
+    def cost(self) -> Path:
+        """What the engine's stages have taken, by kind: ``seconds``, and ``voxels`` passed forward
+        through the network. For people and benchmarks; nothing depends on it."""
+        return self.path / "cost.json"
+
+    @property
     def result(self) -> Path:
         """What says that every frame is written, and how."""
         return self.path / "result.json"

@@ -7,6 +7,7 @@ whatever they write is the same, and appears whole.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from infusion_ofx.assemble import assemble
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import Engine
+from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Volume
@@ -134,13 +135,31 @@ class Steps:
             seed=self.job.seed, folder=self.folder.work,
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
-        for stage, _ in work:
-            engine.run(stage, self.watch.step)
+        for stage, passes in work:
+            self._run(engine, stage, passes)
             if stage == last[stage.take]:
                 fill = _light(prepared, engine.fill(stage.take))
                 save_fill(self.folder.work, fill, stage.take)
         if self.is_filled():
             self._tidy()
+
+    def _run(self, engine: Engine, stage: Stage, passes: float) -> None:
+        """Does one stage, and adds what it took to what the folder says of that."""
+        began, steps = time.monotonic(), 0
+
+        def on_step(step: Step) -> None:
+            nonlocal steps
+            steps += 1
+            self.watch.step(step)
+
+        engine.run(stage, on_step)
+        self.compute.wait()
+        if steps:
+            spent = {"seconds": time.monotonic() - began, "voxels": steps * passes}
+            kept = read_json(self.folder.cost)
+            before = kept.get(stage.kind, {})
+            total = {name: value + before.get(name, 0.0) for name, value in spent.items()}
+            write_json(self.folder.cost, {**kept, stage.kind: total})
 
     def assemble(self) -> int:
         """Writes every frame of every take; returns how many pixels of the shot were filled.

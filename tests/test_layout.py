@@ -48,7 +48,11 @@ ORDER = (
     "farm",
     "fire",
     "demo",
+    "bench_case",
+    "bench_fills",
+    "bench_cost",
     "bench_table",
+    "bench_plot",
     "bench",
 )
 LIGHT = (
