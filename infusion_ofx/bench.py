@@ -33,7 +33,9 @@ from infusion_ofx.sequence.store import Sequence as Frames
 __all__ = ["Way", "bench", "law_one"]
 
 SAID = ("psnr", "swd", "frame_difference", "sharpness", "seam", "cpu_seconds", "outside_differ")
-UNTAKEN = ("train_seconds", "sample_seconds", "tflops", "ceiling_share", "peak_memory")
+UNTAKEN = (
+    "train_seconds", "sample_seconds", "patch_seconds", "tflops", "ceiling_share", "peak_memory"
+)  # fmt: skip
 SHOWN = 5  # frames of a contact sheet
 
 Clip = NDArray[Any]

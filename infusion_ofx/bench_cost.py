@@ -53,8 +53,7 @@ def measured(job: Job, scratch: Path) -> Row:
     """Runs the real command on a job, in a fresh process, and returns what it took.
 
     ``cpu_seconds``, ``wall_seconds`` and ``peak_memory`` in bytes of the whole process;
-    ``train_seconds`` and ``sample_seconds`` on the device; see ``arithmetic`` for the rest.
-    scratch: an empty folder that it may use.
+    the rest is from ``arithmetic``. scratch: an empty folder that it may use.
 
     Raises:
         InfusionError: when the run fails, with the last line that it said.
@@ -93,8 +92,9 @@ def _cost(jobs: Path) -> Mapping[str, Any]:
 
 
 def arithmetic(job: Job, cost: Mapping[str, Any]) -> Row:
-    """``train_seconds``, ``sample_seconds``, ``tflops``, the rate of both together in 10^12
-    operations a second, and ``ceiling_share``, that rate over the ``ceiling``.
+    """``train_seconds``, ``sample_seconds``, ``patch_seconds``, on the device; ``tflops``, the rate
+    of the first two together in 10^12 operations a second; ``ceiling_share``, that rate over the
+    ``ceiling``.
 
     cost: what the job folder says (steps.py): seconds and voxels passed forward, by kind. None of
     what it does not say; a fill of patches does no arithmetic that could be held against a matrix
@@ -102,6 +102,7 @@ def arithmetic(job: Job, cost: Mapping[str, Any]) -> Row:
     """
     kinds = {kind: cost.get(kind, {}) for kind in ("train", "sample")}
     row: Row = {f"{kind}_seconds": said.get("seconds") for kind, said in kinds.items()}
+    row |= {"patch_seconds": cost.get("patch", {}).get("seconds")}
     row |= {"tflops": None, "ceiling_share": None}
     recipe = recipe_of(job)
     seconds = sum(said.get("seconds", 0.0) for said in kinds.values())

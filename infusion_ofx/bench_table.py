@@ -64,6 +64,7 @@ _COST = {
     "wall_seconds": "wall s",
     "train_seconds": "train s",
     "sample_seconds": "sample s",
+    "patch_seconds": "patch s",
     "tflops": "Tflop/s",
     "ceiling_share": "of ceiling",
     "peak_memory": "peak GiB",
@@ -91,7 +92,7 @@ inside the hole, on the logarithmic scale of `score.py`.
   place in all frames. **nearest**: the nearest frame that shows it, after the camera's motion.
   Where those two know nothing, they are Telea's. **patches**: `--method patch`.
 - **CPU s**, **wall s**, **peak GiB**: of the process that did the job, from start to end;
-  **train s**, **sample s**: of the engine's part.
+  **train s**, **sample s**, **patch s**: of the engine's parts.
 - **Tflop/s**: arithmetic of training and sampling by time; **of ceiling**: over the best product of
   two 2048 x 2048 matrices measured here in the same precision.
 - **differ outside**: samples outside the matte that differ from the plate in any bit.

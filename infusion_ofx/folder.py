@@ -118,6 +118,12 @@ class JobFolder:
         return self.path / "cost.json"
 
     @property
+    def score(self) -> Path:
+        """What the self-score has said, by take: ``chosen`` and ``scores``, score_self.py's figures
+        by method. There where the method is ``auto``."""
+        return self.path / "score.json"
+
+    @property
     def result(self) -> Path:
         """What says that every frame is written, and how."""
         return self.path / "result.json"

@@ -13,7 +13,7 @@ from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.folder import fill_name
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Prepared
+from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
@@ -57,6 +57,12 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "sampled": [_edges(box) for box in plan.sampled],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
     }
+    if prepared.planted is not None:
+        tensors |= {
+            "planted.mask": torch.from_numpy(prepared.planted.mask),
+            "planted.truth": torch.from_numpy(prepared.planted.truth),
+        }
+        facts |= {"planted": (prepared.planted.start, _edges(prepared.planted.box))}
     checkpoint.save(folder / _PREPARED, tensors, facts)
 
 
@@ -76,7 +82,13 @@ def load_prepared(folder: Path) -> Prepared | None:
         tensors["high"],
     )
     working = Working(facts["gain"], *(tensors[f"working.{name}"] for name in _WORKING))
-    return Prepared(Plan(windows, sampled, region), shot, working, _boxes(facts["holes"]))
+    planted = None
+    if "planted" in facts:
+        start, edges = facts["planted"]
+        arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
+        planted = Planted(start, Box(*edges), *arrays)
+    plan = Plan(windows, sampled, region)
+    return Prepared(plan, shot, working, _boxes(facts["holes"]), planted)
 
 
 def _edges(box: Box) -> list[int]:

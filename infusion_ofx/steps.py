@@ -15,13 +15,12 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from infusion_ofx.assemble import assemble
+from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import InfusionError, JobError, MissingStepError
 from infusion_ofx.estimate import work as work_of
@@ -30,7 +29,6 @@ from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
-from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
 __all__ = ["CPU_TASKS", "Steps", "stages_of"]
@@ -124,10 +122,11 @@ class Steps:
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
         left = [take for take in self.takes if load_fill(self.folder.work, take) is None]
+        needless = {"patch"} if recipe.steps and prepared.planted is None else set()
         work = [
             (s, cost)
             for s, cost in work_of(recipe, prepared.plan)
-            if wanted(s) and (s.kind == "train" or s.take in left)
+            if wanted(s) and (s.kind == "train" or s.take in left) and s.kind not in needless
         ]
         self.watch.expect(work)
         engine = Engine(
@@ -138,10 +137,22 @@ class Steps:
         for stage, passes in work:
             self._run(engine, stage, passes)
             if stage == last[stage.take]:
-                fill = _light(prepared, engine.fill(stage.take))
-                save_fill(self.folder.work, fill, stage.take)
+                self._settle(prepared, engine, stage)
         if self.is_filled():
             self._tidy()
+
+    def _settle(self, prepared: Prepared, engine: Engine, last: Stage) -> None:
+        """Keeps the fill of a take whose last stage is done: the better one where there are two."""
+        take, kinds = last.take, {s.kind for s in engine.stages} - {"train"}
+        made: Volume | None = engine.fill(take, last.kind)
+        if len(kinds) > 1 and prepared.planted is None:
+            self.watch.meter.say("no room to plant a hole for the self-score: diffusion is taken")
+        elif len(kinds) > 1:
+            choice, made = choose(prepared, {kind: engine.fill(take, kind) for kind in kinds})
+            self.watch.meter.say(str(choice))
+            told = {"chosen": choice.name, "scores": choice.scores}
+            write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
+        save_fill(self.folder.work, _light(prepared, made), take)
 
     def _run(self, engine: Engine, stage: Stage, passes: float) -> None:
         """Does one stage, and adds what it took to what the folder says of that."""
@@ -294,7 +305,7 @@ def _light(prepared: Prepared, made: Volume | None) -> Fill:
             continue
         x = prepared.shot.clean.view(i, box).clone()
         if made is None:
-            x = _smooth(prepared, i, box)
+            x = prepared.smooth(i, box)
         else:
             inner = made.boxes[i].intersect(box)
             rows, columns = box.slices(inner)
@@ -306,10 +317,3 @@ def _light(prepared: Prepared, made: Volume | None) -> Fill:
             "try another --seed, or --precision float32",
         )
     return light
-
-
-def _smooth(prepared: Prepared, i: int, box: Box) -> Tensor:
-    """A frame's fill where nothing is to be made up: smooth where nothing was seen."""
-    shot = prepared.shot
-    whole = push_pull(shot.clean.data[i][None, :, None], shot.hole.data[i][None, :, None])
-    return Volume([shot.clean.boxes[i]], [whole[0, :, 0]]).view(0, box)
