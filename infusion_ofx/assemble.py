@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
+from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "written"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
@@ -51,6 +53,18 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def written(material: Material) -> list[list[int]] | None:
+    """Number, size and time of change of each frame of each take; None when one is missing."""
+    if missing_mattes(material):
+        return None
+    takes = range(1, material.job.takes + 1)
+    try:
+        status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
+    except OSError:
+        return None
+    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status]
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:
@@ -98,6 +112,7 @@ def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
         in_place=job.in_place,
         keep_lossy=job.compression == "keep",
     )
+    write_used_matte(material, frame, hole)
     return int(np.count_nonzero(hole.alpha))
 
 

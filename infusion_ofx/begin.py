@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infusion_ofx import __version__
 from infusion_ofx.attempt import Attempt, attempting
@@ -24,7 +25,7 @@ from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 
-__all__ = ["begin", "go_on", "job_root", "plan", "submit"]
+__all__ = ["begin", "go_on", "job_root", "plan", "record_of", "submit"]
 
 
 @contextmanager
@@ -38,8 +39,8 @@ def begin(job: Job, on_progress: OnProgress = ignore) -> Iterator[Steps]:
         job = absolute(job)
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
-        record = _record(material, 0)
-        folder = JobFolder.adopt(record, job_root(job), compute.arithmetic)
+        record = record_of(material)
+        folder = _folder(record, compute.arithmetic)
         with attempting(folder, "run", job) as attempt:
             compute = compute.like(folder.settle(compute.arithmetic))
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
@@ -90,7 +91,7 @@ def submit(job: Job) -> JobFolder:
         JobError: when the job is wrong.
     """
     record = plan(job)
-    return JobFolder.adopt(record, job_root(record.job))
+    return _folder(record)
 
 
 def plan(job: Job) -> Record:
@@ -102,7 +103,15 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    return _record(material, memory(material.recipe, layout) if layout.windows else 0)
+    return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
+
+
+def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobFolder:
+    """The folder that the job names; else the one of this job below its root."""
+    job = record.job
+    if job.job_dir:
+        return JobFolder(Path(job.job_dir)).take(record)
+    return JobFolder.adopt(record, job_root(job), arithmetic)
 
 
 def _compute(folder: JobFolder, job: Job, task: str) -> Compute:
@@ -139,7 +148,11 @@ def _at_work(
     return steps
 
 
-def _record(material: Material, needed: int) -> Record:
+def record_of(material: Material, needed: int = 0) -> Record:
+    """What a job's folder says of it.
+
+    needed: most bytes that the engine will hold; 0 where nobody has worked it out.
+    """
     recipe = material.recipe
     calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
     steps = {stage.name: stage.steps for stage in stages(recipe, calls)}

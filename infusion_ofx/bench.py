@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,12 @@ from infusion_ofx.bench_fills import BASELINES, baseline
 from infusion_ofx.bench_table import number
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.job import Job
-from infusion_ofx.report import contact_sheet, evenly
+from infusion_ofx.law import bits, law_one
 from infusion_ofx.score import scores, scores_without_truth
-from infusion_ofx.sequence.formats import read_pixels
-from infusion_ofx.sequence.frame import Header, Picked
 from infusion_ofx.sequence.store import Sequence as Frames
+from infusion_ofx.sheet import contact_sheet, evenly
 
-__all__ = ["Way", "bench", "law_one"]
+__all__ = ["Way", "bench"]
 
 SAID = ("psnr", "swd", "frame_difference", "sharpness", "seam", "cpu_seconds", "outside_differ")
 UNTAKEN = (
@@ -150,7 +149,7 @@ def _filled(case: Case, way: Way) -> tuple[Row, Row, Clip]:
         "wall_seconds": time.monotonic() - started,
         **dict.fromkeys(UNTAKEN),
     }
-    differ = (_bits(fill) != _bits(case.light))[~case.hole].sum()
+    differ = (bits(fill) != bits(case.light))[~case.hole].sum()
     return cost, {"outside_differ": int(differ), "names_kept": True, "header_kept": True}, fill
 
 
@@ -158,51 +157,6 @@ def _scores(case: Case, fill: Clip) -> Row:
     if case.truth is None:
         return dict(scores_without_truth(fill, case.hole, case.light))
     return dict(scores(fill, case.truth, case.hole, peak=case.peak))
-
-
-def law_one(plate: Frames, result: Frames, covers: Iterable[Clip]) -> Row:
-    """Whether a result keeps its plate: samples of any channel, frames, file names, headers.
-
-    covers: each frame's matte, (H, W) over the display window. Returns ``outside_differ``, samples
-    of any part whose bits differ where the matte is 0, and ``names_kept`` and ``header_kept``.
-    Frames that the result lacks are not compared; ``names_kept`` is then False.
-    """
-    differ, names, headers = 0, result.frames == plate.frames, True
-    for frame, cover in zip(plate.frames, covers, strict=True):
-        if frame not in result.frames:
-            continue
-        ours, theirs = result.header(frame), plate.header(frame)
-        names = names and ours.path.name == theirs.path.name
-        headers = headers and _said(ours) == _said(theirs)
-        for i, part in enumerate(theirs.parts):
-            outside = np.ones((part.data.height, part.data.width), bool)
-            seen = part.data.intersect(theirs.display)
-            outside[part.data.slices(seen)] = cover[theirs.display.slices(seen)] == 0
-            differ += _differing(ours, theirs, i, outside)
-    return {"outside_differ": differ, "names_kept": names, "header_kept": headers}
-
-
-def _differing(ours: Header, theirs: Header, i: int, outside: NDArray[np.bool_]) -> int:
-    """Samples of a part that differ; a channel that is gone differs everywhere."""
-    part, count = theirs.parts[i], 0
-    same = i < len(ours.parts) and ours.parts[i].data == part.data
-    left = set(ours.parts[i].channels) if same else set()
-    for kind in () if part.unread else sorted({channel.type for channel in part.channels}):
-        channels = [channel for channel in part.channels if channel.type == kind]
-        kept = tuple(channel.name for channel in channels if channel in left)
-        count += (len(channels) - len(kept)) * int(outside.sum())
-        if kept:
-            picked = Picked(i, kept, part.data)
-            pair = [_bits(read_pixels(one, picked, part.data)) for one in (ours, theirs)]
-            count += int((pair[0] != pair[1])[outside].sum())
-    return count
-
-
-def _said(header: Header) -> Header:
-    """A header but for its file and its compressions: a lossy source is written as zip, so that
-    nothing is lost a second time (docs/formats.md)."""
-    parts = tuple(replace(part, compression="") for part in header.parts)
-    return replace(header, path=Path(), parts=parts)
 
 
 def _value(text: str) -> Any:
@@ -213,12 +167,6 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return {"true": True, "false": False}.get(text, text)
-
-
-def _bits(samples: Clip) -> Clip:
-    """The samples' bits as whole numbers, so that NaN equals NaN and -0 differs from 0."""
-    bits: Clip = np.ascontiguousarray(samples).view(f"u{samples.dtype.itemsize}")
-    return bits
 
 
 def _chosen(case: Case) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -25,7 +25,8 @@ from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
 from infusion_ofx.sequence.ranges import parse_frames
-from infusion_ofx.sequence.store import Sequence, is_same_file
+from infusion_ofx.sequence.source import is_same_file
+from infusion_ofx.sequence.store import Sequence
 
 __all__ = ["Hole", "Material", "open_material", "recipe_of"]
 
@@ -104,6 +105,11 @@ class Material:
     def target(self, frame: int, take: int = 1) -> Path:
         """Where a frame of a take goes."""
         return _target(self.job, self.plate, frame, take)
+
+    def matte_target(self, frame: int) -> Path | None:
+        """Where the matte of a frame goes as it was used; None where nobody asks for it."""
+        pattern = expand_view(self.job.matte_output, self.job.view)
+        return Pattern.parse(pattern).path(frame) if pattern else None
 
     def hole(self, frame: int) -> Hole:
         """Reads a frame's matte and shapes it as the job asks; nothing outside the plate's data
@@ -242,18 +248,50 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
             f"the output {job.output!r} names one file for {len(targets)} frames",
             "write a pattern such as fill.####.exr, or a folder",
         )
+    inputs = {each.path(frame) for each in (plate, matte) if each for frame in frames}
+    _check_matte_output(job, frames, inputs | set(targets))
     for frame, take in product(frames, range(1, job.takes + 1)):
         target = _target(job, plate, frame, take)
         check_extension(plate.path(frame), target)
-        if matte is not None and is_same_file(target, matte.path(frame)):
+        if matte is not None and matte.frame_at(target) is not None:
             raise JobError(
                 f"the output {str(target)!r} is the matte itself", "choose another output"
             )
-        if is_same_file(target, plate.path(frame)) and not (job.in_place and take == 1):
+        _check_beside(plate, frame, target, job.in_place and take == 1)
+
+
+def _check_beside(plate: Sequence, frame: int, target: Path, in_place: bool) -> None:
+    """Refuses a frame's output that is a file of the plate, or would be taken for one."""
+    other = plate.frame_at(target)
+    if is_same_file(target, plate.path(frame)):
+        if not in_place:
             raise JobError(
                 f"the output {str(target)!r} is the plate itself",
                 "choose another output, or say --in-place",
             )
+    elif other is not None:
+        raise JobError(
+            f"the output {str(target)!r} would count as frame {other} of the plate",
+            "choose another output; a folder keeps the plate's names",
+        )
+
+
+def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> None:
+    """Refuses a place for the used matte that is no EXR sequence, or where other files lie."""
+    if not job.matte_output:
+        return
+    pattern = Pattern.parse(expand_view(job.matte_output, job.view))
+    targets = [pattern.path(frame) for frame in frames]
+    if targets[0].suffix.lower() != ".exr" or len(set(targets)) < len(targets):
+        raise JobError(
+            f"the matte output {job.matte_output!r} is no sequence of EXR files",
+            "write a pattern such as used.####.exr",
+        )
+    if taken.intersection(targets):
+        raise JobError(
+            f"the matte output {job.matte_output!r} is taken by the plate, the matte or the output",
+            "give it a name of its own",
+        )
 
 
 def _target(job: Job, plate: Sequence, frame: int, take: int) -> Path:

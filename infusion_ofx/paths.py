@@ -20,10 +20,11 @@ from infusion_ofx.job import Job
 
 __all__ = ["PATHS", "PathMap", "Rule", "absolute", "is_folder", "moved", "take_output"]
 
-PATHS = ("plate", "matte", "output", "data_dir")
+PATHS = ("plate", "matte", "output", "data_dir", "job_dir", "matte_output")
 """The fields of Job that are paths; an empty one says nothing."""
 
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\")
+_ROOTED = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,17 @@ class PathMap:
                 return here
         return path
 
+    def here(self, path: str, folder: Path) -> str:
+        """The path here, a relative one taken from ``folder``.
+
+        Raises:
+            JobError: when it is another system's and no rule maps it.
+        """
+        mapped = self.apply(path)
+        if os.name != "nt" and _ROOTED.match(mapped):
+            raise _foreign(repr(path))
+        return os.path.join(folder, mapped)
+
     def job(self, job: Job) -> Job:
         """The job with its paths as they are here.
 
@@ -97,11 +109,15 @@ class PathMap:
         here = _paths_of(job, self.apply)
         for name, path in here.items():
             if not PurePath(path).is_absolute():
-                raise JobError(
-                    f"the job's {name} {path!r} is no path of this machine, and no rule maps it",
-                    "say where it lies here with --path-map FROM=TO",
-                )
+                raise _foreign(f"the job's {name} {path!r}")
         return replace(job, **here)
+
+
+def _foreign(what: str) -> JobError:
+    return JobError(
+        f"{what} is no path of this machine, and no rule maps it",
+        "say where it lies here with --path-map FROM=TO",
+    )
 
 
 def absolute(job: Job) -> Job:

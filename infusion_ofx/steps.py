@@ -8,33 +8,43 @@ whatever they write is the same, and appears whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
+from functools import cached_property, partial
 from pathlib import Path
 
-import torch
-
-from infusion_ofx.assemble import assemble
+from infusion_ofx.assemble import assemble, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
-from infusion_ofx.errors import InfusionError, JobError, MissingStepError
+from infusion_ofx.errors import JobError, MissingStepError
 from infusion_ofx.estimate import work as work_of
 from infusion_ofx.folder import JobFolder, Record, read_json, write_json
 from infusion_ofx.job import Job
-from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
+from infusion_ofx.kept import (
+    Fill,
+    fill_in_light,
+    load_fill,
+    load_prepared,
+    save_fill,
+    save_prepared,
+)
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
+from infusion_ofx.preview import Preview
+from infusion_ofx.routing import Routed
+from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
+
+PICTURE_SECONDS = 30.0
+"""Within an interval the contact sheet is drawn no more often than this."""
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Steps:
     record: Record
     compute: Compute
     watch: Watch
+    _drawn: float = 0.0
 
     @property
     def job(self) -> Job:
@@ -89,10 +100,15 @@ class Steps:
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
-        prepared = prepare(self.material, holes, layout, self.watch.reading(frames, 0.5))
+        boxes = [hole.box for hole in holes]
+        prepared = prepare(
+            self.material, holes, layout, self.watch.reading(frames, 0.5),
+            lambda seen: self._show(lambda: self._first_sheet(boxes, seen)),
+        )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
-            self._keep_fill(_light(prepared, None))
+            self._keep_fill(fill_in_light(prepared, None))
+            self._show(lambda: self._sheet(prepared, None, "what the shot itself shows"))
             return None
         save_prepared(self.folder.work, prepared)
         return prepared
@@ -135,7 +151,8 @@ class Steps:
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
         for stage, passes in work:
-            self._run(engine, stage, passes)
+            on_step = partial(self._step, prepared, last[stage.take])
+            self._run(engine, stage, passes, on_step)
             if stage == last[stage.take]:
                 self._settle(prepared, engine, stage)
         if self.is_filled():
@@ -152,18 +169,21 @@ class Steps:
             self.watch.meter.say(str(choice))
             told = {"chosen": choice.name, "scores": choice.scores}
             write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
-        save_fill(self.folder.work, _light(prepared, made), take)
+            self._show(lambda: self._sheet(prepared, made, f"the fill: {choice.name}"))
+        save_fill(self.folder.work, fill_in_light(prepared, made), take)
 
-    def _run(self, engine: Engine, stage: Stage, passes: float) -> None:
+    def _run(
+        self, engine: Engine, stage: Stage, passes: float, on_step: Callable[[Step], None]
+    ) -> None:
         """Does one stage, and adds what it took to what the folder says of that."""
         began, steps = time.monotonic(), 0
 
-        def on_step(step: Step) -> None:
+        def counted(step: Step) -> None:
             nonlocal steps
             steps += 1
-            self.watch.step(step)
+            on_step(step)
 
-        engine.run(stage, on_step)
+        engine.run(stage, counted)
         self.compute.wait()
         if steps:
             spent = {"seconds": time.monotonic() - began, "voxels": steps * passes}
@@ -171,6 +191,37 @@ class Steps:
             before = kept.get(stage.kind, {})
             total = {name: value + before.get(name, 0.0) for name, value in spent.items()}
             write_json(self.folder.cost, {**kept, stage.kind: total})
+
+    def _step(self, prepared: Prepared, last: Stage, step: Step) -> None:
+        """Told after each step of the engine; draws the estimate when an interval ends, and now and
+        then within it."""
+        self.watch.step(step)
+        ended = step.done == step.stage.steps
+        due = ended or time.monotonic() - self._drawn >= PICTURE_SECONDS
+        if step.clean is not None and due:
+            clean, stage = step.clean, step.stage
+            said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
+            said = "the fill" if ended and stage == last else said
+            self._show(lambda: self._sheet(prepared, clean, said))
+            self._drawn = time.monotonic()
+
+    def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
+        Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
+
+    def _sheet(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
+        preview = Preview.load(self.folder)
+        if preview is not None:
+            preview.draw(fill_in_light(prepared, clean, preview.frames), said)
+
+    def _show(self, draw: Callable[[], None]) -> None:
+        """Draws for whoever looks on. A picture is worth no failure: what goes wrong is said."""
+        said = ""
+        try:
+            draw()
+        except Exception as error:
+            said = f"no contact sheet this time: {type(error).__name__}: {error}"
+        if said:
+            self.watch.meter.say(said)
 
     def assemble(self) -> int:
         """Writes every frame of every take; returns how many pixels of the shot were filled.
@@ -181,13 +232,13 @@ class Steps:
             MissingStepError: when there is no fill yet.
             IncompleteError: when a frame is not there in the end.
         """
-        kept = read_json(self.folder.result)
-        if kept and kept.get("frames") == self._written():
-            return int(kept["filled"])
+        kept = finished(self.folder, self.material)
+        if kept is not None:
+            return kept
         filled = 0
         for take in reversed(self.takes):  # in place, the first one's changes what is read
             filled = self._assemble(take)
-        write_json(self.folder.result, {"filled": filled, "frames": self._written()})
+        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
         self._tidy()
         return filled
 
@@ -201,17 +252,6 @@ class Steps:
         tell = self.watch.writing(frames * len(self.takes))
         before = frames * (len(self.takes) - take)
         return assemble(self.material, fill, lambda done: tell(before + done), take)
-
-    def _written(self) -> list[list[int]] | None:
-        """Number, size and time of change of each frame of each take; None when one is missing."""
-        written = []
-        try:
-            for take, frame in product(self.takes, self.material.frames):
-                status = self.material.target(frame, take).stat()
-                written.append([frame, status.st_size, status.st_mtime_ns])
-        except OSError:
-            return None
-        return written
 
     def do(self, task: str, force: bool = False) -> str:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
@@ -274,6 +314,12 @@ class Steps:
             _remove(work, "prepared.safetensors")
 
 
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
+
+
 def stages_of(record: Record, task: str) -> list[str]:
     """The engine's stages that a task stands for; none for a task that is not the engine's.
 
@@ -291,29 +337,3 @@ def _remove(folder: Path, pattern: str, but: str = "") -> None:
     for path in folder.glob(pattern):
         if path.name != but:
             path.unlink(missing_ok=True)
-
-
-def _light(prepared: Prepared, made: Volume | None) -> Fill:
-    """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
-
-    Raises:
-        InfusionError: when it holds what is no number.
-    """
-    light = {}
-    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
-        if box.empty:
-            continue
-        x = prepared.shot.clean.view(i, box).clone()
-        if made is None:
-            x = prepared.smooth(i, box)
-        else:
-            inner = made.boxes[i].intersect(box)
-            rows, columns = box.slices(inner)
-            x[:, rows, columns] = made.view(i, inner).cpu()
-        light[frame] = (box, prepared.working.decode(x))
-    if not all(torch.isfinite(pixels).all() for _, pixels in light.values()):
-        raise InfusionError(
-            "the fill holds values that are not finite: training went astray",
-            "try another --seed, or --precision float32",
-        )
-    return light

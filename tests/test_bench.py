@@ -12,7 +12,7 @@ import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.bench import Way, bench, law_one
+from infusion_ofx.bench import Way, bench
 from infusion_ofx.bench_case import Case
 from infusion_ofx.bench_cost import arithmetic, ceiling, operations
 from infusion_ofx.bench_fills import median, nearest, telea
@@ -22,6 +22,7 @@ from infusion_ofx.demo import make_shot
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
+from infusion_ofx.law import law_one
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence
 

@@ -125,8 +125,9 @@ def test_every_field_can_be_given_as_an_option() -> None:
         "colorspace": "ACEScg", "compression": "keep", "grow": 7, "feather": 8,
         "device": "cuda:1", "precision": "float32", "prior": "off",
         "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
+        "takes": 10, "method": "patch", "job_dir": "e", "matte_output": "f.####.exr",
     }  # fmt: skip
-    assert given.keys() | {"in_place"} == {f.name for f in fields(Job)}
+    assert given.keys() | {"in_place", "takes_train"} == {f.name for f in fields(Job)}
     options = [part for name, value in given.items() for part in (option_name(name), str(value))]
     assert job_of(*options, "--in-place") == Job(**given, in_place=True)
 
@@ -334,6 +335,15 @@ def test_info_names_the_frames_that_are_damaged_and_those_that_differ(shot: Any)
     text = call("info", shot.plate).stdout
     assert re.search(r"^damaged 1002 +'.*plate.1002.exr' is empty", text, re.MULTILINE)
     assert re.search(r"^data windows differ +in 1005$", text, re.MULTILINE)
+
+
+def test_info_on_a_range_is_about_its_frames_alone(shot: Any) -> None:
+    (shot.folder / "plate.1002.exr").write_bytes(b"")
+    found = told(f"{shot.plate} 1001-1011x5")
+    assert (found["frames"], found["missing_frames"]) == ("1001,1006", "1011")
+    assert not found["damaged_frames"]
+    result = call("info", f"{shot.plate} 1-9")
+    assert result.exit_code == 2 and "lacks frames 1-9" in result.stderr
 
 
 def test_info_lists_the_sequences_of_a_folder(shot: Any) -> None:

@@ -15,9 +15,15 @@ from dataclasses import dataclass
 
 from infusion_ofx.folder import Record
 
-__all__ = ["Step", "graph"]
+__all__ = ["CPUS", "RETRIES", "Step", "graph"]
 
 MIB = 2**20
+
+CPUS = 4
+"""Processors for a task of a job that names no number of threads."""
+
+RETRIES = 3
+"""How often a farm that counts may try a task that has failed again."""
 
 CUDA_MIB = 3072
 """Host memory that the libraries of a GPU take beside the job's own."""
@@ -32,6 +38,8 @@ class Step:
     needs: tuple[str, ...]
     """Steps all of whose tasks must have ended well before any of this one begins."""
     gpu: bool
+    cpus: int
+    """Processors that a task needs."""
     memory: int
     """Host memory that a task needs, MiB."""
     gpu_memory: int = 0
@@ -55,16 +63,20 @@ class Step:
         return ["infusion", verb, folder, *(["--interval", which] if which else [])]
 
 
-def graph(record: Record) -> list[Step]:
-    """The steps of a job in an order that works."""
+def graph(record: Record, cpus: int = 0) -> list[Step]:
+    """The steps of a job in an order that works.
+
+    cpus: processors for each task; 0: as many as the job has threads, or CPUS.
+    """
+    cpus = cpus or record.job.threads or CPUS
     gpu = record.job.device != "cpu"
     budget = int(record.job.memory * 1024)
     needed = -(-record.memory // MIB) or budget
-    steps = [Step("prepare", (), False, budget)]
+    steps = [Step("prepare", (), False, cpus, budget)]
 
     def add(name: str, intervals: tuple[int, ...] = ()) -> None:
         host, device = (needed + CUDA_MIB, needed) if gpu else (needed, 0)
-        steps.append(Step(name, (steps[-1].name,), gpu, host, device, intervals))
+        steps.append(Step(name, (steps[-1].name,), gpu, cpus, host, device, intervals))
 
     if "train-shared" in record.stages:
         add("train-shared")
@@ -73,4 +85,4 @@ def graph(record: Record) -> list[Step]:
     elif any(name.startswith("train-") for name in record.stages):
         add("train")
     add("sample")
-    return [*steps, Step("assemble", ("sample",), False, budget)]
+    return [*steps, Step("assemble", ("sample",), False, cpus, budget)]
