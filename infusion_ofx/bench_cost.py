@@ -22,7 +22,7 @@ from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import InfusionError, JobError
-from infusion_ofx.folder import read_json
+from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.job import Job
 from infusion_ofx.material import recipe_of
 from infusion_ofx.sequence.frame import Box
@@ -52,7 +52,8 @@ MATRIX = 2048
 def measured(job: Job, scratch: Path) -> Row:
     """Runs the real command on a job, in a fresh process, and returns what it took.
 
-    ``cpu_seconds``, ``wall_seconds`` and ``peak_memory`` in bytes of the whole process;
+    ``cpu_seconds``, ``wall_seconds`` and ``peak_memory`` in bytes of the whole process; ``chosen``
+    and ``faults``, by method, of the self-score where the method is auto;
     the rest is from ``arithmetic``. scratch: an empty folder that it may use.
 
     Raises:
@@ -82,13 +83,12 @@ def measured(job: Job, scratch: Path) -> Row:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         raise InfusionError(f"code {code}: {last[0] if last else 'it said nothing'}")
     unit = 1 if sys.platform == "darwin" else 1024
-    row = {"cpu_seconds": cpu, "wall_seconds": seconds, "peak_memory": memory * unit}
-    return {**row, **arithmetic(job, _cost(Path(job.data_dir)))}
-
-
-def _cost(jobs: Path) -> Mapping[str, Any]:
-    """What the one job below a folder says that it has cost."""
-    return next((read_json(path) for path in jobs.rglob("cost.json")), {})
+    row: Row = {"cpu_seconds": cpu, "wall_seconds": seconds, "peak_memory": memory * unit}
+    folder = JobFolder(next(Path(job.data_dir).rglob("job.json")).parent)
+    judged = read_json(folder.score).get("1", {"chosen": None, "scores": {}})
+    row["chosen"] = judged["chosen"]
+    row["faults"] = {name: found["fault"] for name, found in judged["scores"].items()}
+    return {**row, **arithmetic(job, read_json(folder.cost))}
 
 
 def arithmetic(job: Job, cost: Mapping[str, Any]) -> Row:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from infusion_ofx.assemble import assemble, written
+from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
@@ -31,14 +31,14 @@ from infusion_ofx.kept import (
     save_fill,
     save_prepared,
 )
-from infusion_ofx.material import Material, open_material, recipe_of
+from infusion_ofx.material import Hole, Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
 from infusion_ofx.preview import Preview
 from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
@@ -100,11 +100,13 @@ class Steps:
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
-        boxes = [hole.box for hole in holes]
         prepared = prepare(
-            self.material, holes, layout, self.watch.reading(frames, 0.5),
-            lambda seen: self._show(lambda: self._first_sheet(boxes, seen)),
-        )  # fmt: skip
+            self.material,
+            holes,
+            layout,
+            self.watch.reading(frames, 0.5),
+            partial(self._seen, holes),
+        )
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
             self._keep_fill(fill_in_light(prepared, None))
@@ -204,6 +206,16 @@ class Steps:
             said = "the fill" if ended and stage == last else said
             self._show(lambda: self._sheet(prepared, clean, said))
             self._drawn = time.monotonic()
+
+    def _seen(self, holes: Sequence[Hole], seen: Sequence[Routed]) -> None:
+        """Told what other frames show of the holes."""
+        if seen:
+            share = sum(int(part.taken.sum()) for part in seen) / sum(h.alpha.sum() for h in holes)
+            self.watch.meter.say(
+                f"other frames show {share:.0%} of the hole: it is taken from there"
+            )
+        boxes = [hole.box for hole in holes]
+        self._show(lambda: self._first_sheet(boxes, seen))
 
     def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
         Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
@@ -312,12 +324,6 @@ class Steps:
             _remove(work, f"{name}-[0-9]*.safetensors", but=end)
         if self.folder.result.exists():
             _remove(work, "prepared.safetensors")
-
-
-def finished(folder: JobFolder, material: Material) -> int | None:
-    """How many pixels were filled, where every frame is there as it was written; else None."""
-    kept = read_json(folder.result)
-    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def stages_of(record: Record, task: str) -> list[str]:
