@@ -150,8 +150,8 @@ class Material:
 
 def recipe_of(job: Job) -> Recipe:
     """A job's recipe, with the artist's own numbers."""
+    block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
     if job.method == "patch":
-        block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
         return replace(PATCHES, takes=job.takes, block=block)
     recipe = choose(
         job.recipe,
@@ -159,7 +159,13 @@ def recipe_of(job: Job) -> Recipe:
         steps=job.steps,
         sampling_steps=job.sampling_steps,
     )
-    return replace(recipe, takes=job.takes, takes_train=job.takes_train)
+    return replace(
+        recipe,
+        patches=job.method == "auto",
+        block=block,
+        takes=job.takes,
+        takes_train=job.takes_train,
+    )
 
 
 def open_material(job: Job) -> Material:

@@ -25,6 +25,7 @@ ORDER = (
     "score_patches",
     "score_pictures",
     "score",
+    "score_self",
     "prior",
     "patch_level",
     "patch_match",
@@ -39,6 +40,7 @@ ORDER = (
     "material",
     "routing",
     "prepare",
+    "choosing",
     "kept",
     "preview",
     "used_matte",
@@ -55,7 +57,11 @@ ORDER = (
     "report",
     "fire",
     "demo",
+    "bench_case",
+    "bench_fills",
+    "bench_cost",
     "bench_table",
+    "bench_plot",
     "bench",
 )
 LIGHT = (
