@@ -15,8 +15,8 @@ from infusion_ofx.errors import JobError, Stopped, TryAgainError
 from infusion_ofx.estimate import memory
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
-from infusion_ofx.material import Material, is_folder, open_material
-from infusion_ofx.paths import PathMap, absolute
+from infusion_ofx.material import Material, open_material
+from infusion_ofx.paths import PathMap, absolute, is_folder
 from infusion_ofx.prepare import plan_work
 from infusion_ofx.progress import Meter, OnProgress, Progress, ignore
 from infusion_ofx.sequence.pattern import Pattern

@@ -26,11 +26,11 @@ from infusion_ofx.job import Job
 from infusion_ofx.paths import PATHS, PathMap, moved
 from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
-__all__ = ["JobFolder", "Record", "read_json", "write_json"]
+__all__ = ["JobFolder", "Record", "fill_name", "read_json", "write_json"]
 
-_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place")
-"""Settings that change no pixel: a job that differs in these alone goes on where the other
-stopped."""
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "takes")
+"""Settings that change no pixel of what is there: a job that differs in these alone goes on where
+the other stopped. More takes are sampled from the training that there is."""
 
 _VERSION = re.compile(r"v(\d{3,})")
 
@@ -254,6 +254,11 @@ def _renamed(making: Path, folder: Path) -> bool:
             return False
         raise
     return True
+
+
+def fill_name(take: int) -> str:
+    """The file, in a job's ``work``, that holds the finished fill of a take."""
+    return "fill.safetensors" if take == 1 else f"fill-take{take:02d}.safetensors"
 
 
 def read_json(path: Path) -> dict[str, Any]:

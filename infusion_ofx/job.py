@@ -83,6 +83,12 @@ class Job:
     sampling_steps: int | None = _setting(
         None, "Network calls from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
     )
+    method: str = _setting(
+        "diffusion",
+        "Where what the shot does not show comes from. diffusion: a network trained on it; patch: "
+        "its own space-time patches, without training; prior: nowhere, the rest is smooth.",
+        choices=("diffusion", "patch", "prior"),
+    )
     prior: str = _setting(
         "auto",
         "What other frames show of the hole. auto: taken where it can be trusted; off: all is made "
@@ -90,6 +96,16 @@ class Job:
         choices=("auto", "off", "only"),
     )
     seed: int = _setting(0, "Same seed, same pixels.", minimum=0, maximum=2**31 - 1)
+    takes: int = _setting(
+        1,
+        "Results to choose from, each of its own noise. The first goes to the output, the others "
+        "to take_02, take_03, ... in its folder; more can be asked for later.",
+        minimum=1,
+        maximum=99,
+    )
+    takes_train: bool = _setting(
+        False, "Train anew for each take: they differ more, and each costs a whole run."
+    )
     channels: str = _setting("R,G,B", "The plate's channels to fill, by name.")
     layer: str = _setting("", "Layer or part of the plate that the channels are in, as beauty.")
     view: str = _setting(
@@ -157,6 +173,8 @@ class Job:
                 found.append(
                     f"'channels' is {self.channels!r}; it takes one to four names, as R,G,B"
                 )
+        if self.method == "prior" and self.prior == "off":
+            found.append("'method' is prior and 'prior' is off, which leaves nothing to fill with")
         if isinstance(self.device, str) and not _is_device(self.device):
             found.append(f"'device' is {self.device!r}; it takes auto, cpu, cuda or cuda:N")
         return found

@@ -18,7 +18,7 @@ from typing import Any
 from infusion_ofx.errors import JobError
 from infusion_ofx.job import Job
 
-__all__ = ["PATHS", "PathMap", "Rule", "absolute", "moved"]
+__all__ = ["PATHS", "PathMap", "Rule", "absolute", "is_folder", "moved", "take_output"]
 
 PATHS = ("plate", "matte", "output", "data_dir")
 """The fields of Job that are paths; an empty one says nothing."""
@@ -124,6 +124,20 @@ def absolute(job: Job) -> Job:
     """The job with its paths taken from this process's working folder."""
     here = os.getcwd()
     return replace(job, **_paths_of(job, lambda path: os.path.join(here, path)))
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
+    return output.endswith(("/", os.sep)) or not Path(output).suffix or Path(output).is_dir()
+
+
+def take_output(output: str, take: int) -> str:
+    """Where a take goes: the first to the job's output itself, the second to ``take_02`` in its
+    folder."""
+    if take == 1:
+        return output
+    folder, name = (output, "") if is_folder(output) else os.path.split(output)
+    return os.path.join(folder, f"take_{take:02d}", name)
 
 
 def moved(before: str, now: Path) -> Rule | None:

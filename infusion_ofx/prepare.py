@@ -151,7 +151,7 @@ def _route(
     material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
 ) -> Plan:
     """Puts what other frames show of the hole into it, and plans what is left to be made up."""
-    only = material.job.prior == "only"
+    only = material.job.prior == "only" or material.job.method == "prior"
     for i, part in enumerate(
         route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
     ):

@@ -68,9 +68,14 @@ class Steps:
             )
         return material
 
+    @property
+    def takes(self) -> range:
+        """The takes' numbers, from 1."""
+        return range(1, self.job.takes + 1)
+
     def is_filled(self) -> bool:
-        """Whether the fill is there, so that only ``assemble`` is left."""
-        return load_fill(self.folder.work) is not None
+        """Whether every take's fill is there, so that only ``assemble`` is left."""
+        return all(load_fill(self.folder.work, take) is not None for take in self.takes)
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
@@ -82,20 +87,25 @@ class Steps:
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
-            save_fill(self.folder.work, {})
+            self._keep_fill({})
             return None
         prepared = prepare(self.material, holes, layout, self.watch.reading(frames, 0.5))
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
-            save_fill(self.folder.work, _light(prepared, None))
+            self._keep_fill(_light(prepared, None))
             return None
         save_prepared(self.folder.work, prepared)
         return prepared
 
+    def _keep_fill(self, fill: Fill) -> None:
+        """Keeps what is the same for every take."""
+        for take in self.takes:
+            save_fill(self.folder.work, fill, take)
+
     def solve(
         self, prepared: Prepared, wanted: Callable[[Stage], bool] = lambda stage: True
     ) -> None:
-        """Does the engine's stages that are wanted; keeps the fill once the last one is done.
+        """Does the engine's stages that are wanted; keeps a take's fill once its last one is done.
 
         Raises:
             MissingStepError: when a stage that one of them builds upon is not done.
@@ -111,20 +121,28 @@ class Steps:
 
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
-        work = [(s, cost) for s, cost in work_of(recipe, prepared.plan) if wanted(s)]
+        left = [take for take in self.takes if load_fill(self.folder.work, take) is None]
+        work = [
+            (s, cost)
+            for s, cost in work_of(recipe, prepared.plan)
+            if wanted(s) and (s.kind == "train" or s.take in left)
+        ]
         self.watch.expect(work)
         engine = Engine(
             prepared.shot.to(self.compute.device), prepared.plan, recipe, self.compute,
             seed=self.job.seed, folder=self.folder.work,
         )  # fmt: skip
+        last = {s.take: s for s in engine.stages}  # of each take
         for stage, _ in work:
             engine.run(stage, self.watch.step)
-        if work[-1][0] == engine.stages[-1]:
-            save_fill(self.folder.work, _light(prepared, engine.fill()))
+            if stage == last[stage.take]:
+                fill = _light(prepared, engine.fill(stage.take))
+                save_fill(self.folder.work, fill, stage.take)
+        if self.is_filled():
             self._tidy()
 
     def assemble(self) -> int:
-        """Writes every frame of the result; returns how many pixels were filled.
+        """Writes every frame of every take; returns how many pixels of the shot were filled.
 
         Frames that are as they were written last are left as they are.
 
@@ -135,15 +153,23 @@ class Steps:
         kept = finished(self.folder, self.material)
         if kept is not None:
             return kept
-        fill = load_fill(self.folder.work)
+        filled = 0
+        for take in reversed(self.takes):  # in place, the first one's changes what is read
+            filled = self._assemble(take)
+        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
+        self._tidy()
+        return filled
+
+    def _assemble(self, take: int) -> int:
+        fill = load_fill(self.folder.work, take)
         if fill is None:
             raise MissingStepError(
                 f"there is no finished fill in {str(self.folder.work)!r}", "run `sample` first"
             )
-        filled = assemble(self.material, fill, self.watch.writing(len(self.material.frames)))
-        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
-        self._tidy()
-        return filled
+        frames = len(self.material.frames)
+        tell = self.watch.writing(frames * len(self.takes))
+        before = frames * (len(self.takes) - take)
+        return assemble(self.material, fill, lambda done: tell(before + done), take)
 
     def do(self, task: str, force: bool = False) -> str:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
@@ -190,7 +216,7 @@ class Steps:
             order = names  # no other training builds upon it
         else:
             order = order[order.index(names[0]) :]
-        _remove(work, "fill.safetensors")
+        _remove(work, "fill*.safetensors")
         for pattern in ["sample-*", *(f"{name}-*" for name in order)]:
             _remove(work, f"{pattern}.safetensors")
 
@@ -201,7 +227,7 @@ class Steps:
         work = self.folder.work
         for name, steps in self.record.stages.items():
             end = f"{name}-{steps:07d}.safetensors" if name.startswith("train-") else ""
-            _remove(work, f"{name}-*.safetensors", but=end)
+            _remove(work, f"{name}-[0-9]*.safetensors", but=end)
         if self.folder.result.exists():
             _remove(work, "prepared.safetensors")
 
