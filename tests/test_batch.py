@@ -215,7 +215,7 @@ def test_each_shot_is_exported_and_one_script_sends_them_all(shot: TinyShot) -> 
     copies(shot, "a", "b c", "d")
     (shot.folder / "d" / "matte.1001.exr").unlink()
     file = write_shots(shot.folder, {"shot": "*"}, {"shot": "d"})
-    for engine in ("slurm", "openjd"):
+    for engine in ("slurm", "opencue", "deadline10", "openjd"):
         where = shot.folder / "farm" / engine
         command = ["batch", str(file), "--export", engine, "-o", str(where), "--json"]
         result = CliRunner().invoke(main, command)
