@@ -108,12 +108,17 @@ def _hard(material: Material, frame: int) -> Hole:
 
 
 def prepare(
-    material: Material, holes: list[Hole], layout: Plan, on_frame: Callable[[int], None]
+    material: Material,
+    holes: list[Hole],
+    layout: Plan,
+    on_frame: Callable[[int], None] = lambda frames: None,
+    on_seen: Callable[[int], None] = lambda frames: None,
 ) -> Prepared:
     """Reads the planned region of the plate, fills what the shot itself has shown of the hole
     (routing.py), and takes it to the working range.
 
-    Plate pixels that are not finite count as hole: the network never sees them.
+    Plate pixels that are not finite count as hole: the network never sees them. on_frame: told how
+    many frames are read. on_seen: told of how many it is known what others show of their holes.
 
     Raises:
         JobError: when nothing of the region is known.
@@ -130,7 +135,7 @@ def prepare(
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
     boxes = tuple(hole.box for hole in holes)
     if material.job.prior != "off":
-        layout = _route(material, clean, hole, boxes, layout)
+        layout = _route(material, clean, hole, boxes, layout, on_seen)
     known = _known(clean, hole, layout.sampled)
     if not known.shape[1]:
         known = _known(clean, hole, layout.region)
@@ -148,13 +153,19 @@ def prepare(
 
 
 def _route(
-    material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
+    material: Material,
+    clean: Volume,
+    unknown: Volume,
+    holes: tuple[Box, ...],
+    layout: Plan,
+    on_frame: Callable[[int], None],
 ) -> Plan:
     """Puts what other frames show of the hole into it, and plans what is left to be made up."""
     only = material.job.prior == "only" or material.job.method == "prior"
-    for i, part in enumerate(
-        route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
-    ):
+    parts = route(
+        clean.data, unknown.data, layout.region, holes, all_that_is_seen=only, on_frame=on_frame
+    )
+    for i, part in enumerate(parts):
         if not part.box.empty:
             clean.view(i, part.box).copy_(
                 torch.where(part.taken, part.light.to(clean.data[i].dtype), clean.view(i, part.box))

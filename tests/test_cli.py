@@ -131,6 +131,12 @@ def test_every_field_can_be_given_as_an_option() -> None:
     assert job_of(*options, "--in-place") == Job(**given, in_place=True)
 
 
+def test_a_job_as_options_is_the_same_job() -> None:
+    job = Job("-p.#.exr", "m", "o/", steps=3, in_place=True, channels="Y", memory=2.5, view="l")
+    assert job_of(*job.to_options()) == job
+    assert job.to_options()[0] == "--plate=-p.#.exr" and len(job.to_options()) == 8
+
+
 def test_options_override_the_job_file_and_nothing_else_does(tmp_path: Path) -> None:
     file = tmp_path / "job.json"
     written = Job("p", "m", "o", seed=5, recipe="draft", in_place=True)
