@@ -32,7 +32,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["infusion_ofx", "infusion_ofx.*"]), "infusion_cli"],
     package_dir={"infusion_cli": "cli/infusion_cli"},
-    package_data={"infusion_ofx": ["py.typed"], "infusion_cli": ["py.typed"]},
+    package_data={"infusion_ofx": ["py.typed", "report/web/*"], "infusion_cli": ["py.typed"]},
     include_package_data=False,
     zip_safe=False,
     install_requires=[
@@ -59,6 +59,7 @@ setup(
             "build>=1",
             "setuptools>=64",
             "flip-evaluator>=1.6",
+            "playwright>=1.50",
             "openjd-cli>=0.8",
             "deadline>=0.60",
             "opencue-pyoutline>=1.37",

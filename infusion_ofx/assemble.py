@@ -17,6 +17,7 @@ from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
+from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
 __all__ = ["assemble", "written"]
 
@@ -57,6 +58,8 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
 def written(material: Material) -> list[list[int]] | None:
     """Number, size and time of change in microseconds of each frame of each take; None when one is
     missing."""
+    if missing_mattes(material):
+        return None
     takes = range(1, material.job.takes + 1)
     try:
         status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
@@ -110,6 +113,7 @@ def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
         in_place=job.in_place,
         keep_lossy=job.compression == "keep",
     )
+    write_used_matte(material, frame, hole)
     return int(np.count_nonzero(hole.alpha))
 
 

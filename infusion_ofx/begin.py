@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infusion_ofx import __version__
 from infusion_ofx.attempt import Attempt, attempting
@@ -39,7 +40,7 @@ def begin(job: Job, on_progress: OnProgress = ignore) -> Iterator[Steps]:
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
         record = record_of(material)
-        folder = JobFolder.adopt(record, job_root(job), compute.arithmetic)
+        folder = _folder(record, compute.arithmetic)
         with attempting(folder, "run", job) as attempt:
             compute = compute.like(folder.settle(compute.arithmetic))
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
@@ -90,7 +91,7 @@ def submit(job: Job) -> JobFolder:
         JobError: when the job is wrong.
     """
     record = plan(job)
-    return JobFolder.adopt(record, job_root(record.job))
+    return _folder(record)
 
 
 def plan(job: Job) -> Record:
@@ -103,6 +104,14 @@ def plan(job: Job) -> Record:
     material = open_material(absolute(job))
     _, layout = plan_work(material)
     return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
+
+
+def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobFolder:
+    """The folder that the job names; else the one of this job below its root."""
+    job = record.job
+    if job.job_dir:
+        return JobFolder(Path(job.job_dir)).take(record)
+    return JobFolder.adopt(record, job_root(job), arithmetic)
 
 
 def _compute(folder: JobFolder, job: Job, task: str) -> Compute:

@@ -2,9 +2,9 @@
 farm.
 
 ``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
-(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``result.json`` (what was
-written), ``cancel`` (its presence asks for a stop). Every file is written under a temporary name
-and renamed. Standard library only.
+(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``report/`` (what people
+look at), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop). Every file
+is written under a temporary name and renamed. Standard library only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
 __all__ = ["JobFolder", "Record", "fill_name", "read_json", "write_json"]
 
-_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "takes")
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "job_dir", "takes")
 """Settings that change no pixel of what is there: a job that differs in these alone goes on where
 the other stopped. More takes are sampled from the training that there is."""
 
@@ -93,6 +93,25 @@ class JobFolder:
                 return found
         return None
 
+    def take(self, record: Record) -> JobFolder:
+        """This very folder for the job, which begins here or goes on.
+
+        Raises:
+            JobError: when another job is there, or the folder may not be written.
+            TryAgainError: when the storage fails.
+        """
+        if (self.path / "job.json").exists() and not self._holds(record):
+            raise JobError(
+                f"another job, or this one with other input, has the folder {str(self.path)!r}",
+                "choose another --job-dir",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "job.json", self._facts(record))
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        return self._ready(record)
+
     def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
         """What the folder's job.json says, its paths as they are on this machine.
 
@@ -118,6 +137,11 @@ class JobFolder:
     def work(self) -> Path:
         """Where the prepared region, checkpoints and the finished fill are kept."""
         return self.path / "work"
+
+    @property
+    def report(self) -> Path:
+        """Where people look: the contact sheet, loss curves, the page of ``infusion report``."""
+        return self.path / "report"
 
     @property
     def result(self) -> Path:
@@ -212,14 +236,14 @@ class JobFolder:
     def _ready(self, record: Record) -> JobFolder:
         """Makes what is missing, clears what an earlier run asked or complained about."""
         try:
-            for name in ("work", "tasks", "logs"):
+            for name in ("work", "tasks", "logs", "report"):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "error.json").unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
         self.cancel(False)
         write_json(self.path / "job.json", self._facts(record))
-        for folder in (self.path, self.work, self.path / "tasks"):
+        for folder in (self.path, self.work, self.path / "tasks", self.report):
             sweep(folder)
         return self
 

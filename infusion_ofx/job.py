@@ -147,6 +147,14 @@ class Job:
         5.0, "Longest time between two checkpoints.", minimum=0.0, maximum=1440.0
     )
     data_dir: str = _setting("", "Where job folders go. Empty: 'infusion' beside the output.")
+    job_dir: str = _setting(
+        "", "This job's own folder, chosen beforehand. Empty: the next version in --data-dir."
+    )
+    matte_output: str = _setting(
+        "",
+        "Where the matte goes as it was used, grown and faded: an EXR pattern such as "
+        "used.####.exr. Empty: nowhere.",
+    )
     compression: str = _setting(
         "auto",
         "auto: a lossy source is written as zip, so that nothing is lost twice; keep: as it was.",

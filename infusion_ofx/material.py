@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -105,6 +105,11 @@ class Material:
     def target(self, frame: int, take: int = 1) -> Path:
         """Where a frame of a take goes."""
         return _target(self.job, self.plate, frame, take)
+
+    def matte_target(self, frame: int) -> Path | None:
+        """Where the matte of a frame goes as it was used; None where nobody asks for it."""
+        pattern = expand_view(self.job.matte_output, self.job.view)
+        return Pattern.parse(pattern).path(frame) if pattern else None
 
     def hole(self, frame: int) -> Hole:
         """Reads a frame's matte and shapes it as the job asks; nothing outside the plate's data
@@ -240,6 +245,8 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
             f"the output {job.output!r} names one file for {len(targets)} frames",
             "write a pattern such as fill.####.exr, or a folder",
         )
+    inputs = {each.path(frame) for each in (plate, matte) if each for frame in frames}
+    _check_matte_output(job, frames, inputs | set(targets))
     for frame, take in product(frames, range(1, job.takes + 1)):
         target = _target(job, plate, frame, take)
         check_extension(plate.path(frame), target)
@@ -263,6 +270,24 @@ def _check_beside(plate: Sequence, frame: int, target: Path, in_place: bool) -> 
         raise JobError(
             f"the output {str(target)!r} would count as frame {other} of the plate",
             "choose another output; a folder keeps the plate's names",
+        )
+
+
+def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> None:
+    """Refuses a place for the used matte that is no EXR sequence, or where other files lie."""
+    if not job.matte_output:
+        return
+    pattern = Pattern.parse(expand_view(job.matte_output, job.view))
+    targets = [pattern.path(frame) for frame in frames]
+    if targets[0].suffix.lower() != ".exr" or len(set(targets)) < len(targets):
+        raise JobError(
+            f"the matte output {job.matte_output!r} is no sequence of EXR files",
+            "write a pattern such as used.####.exr",
+        )
+    if taken.intersection(targets):
+        raise JobError(
+            f"the matte output {job.matte_output!r} is taken by the plate, the matte or the output",
+            "give it a name of its own",
         )
 
 

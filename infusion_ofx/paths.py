@@ -20,7 +20,7 @@ from infusion_ofx.job import Job
 
 __all__ = ["PATHS", "PathMap", "Rule", "absolute", "is_folder", "moved", "take_output"]
 
-PATHS = ("plate", "matte", "output", "data_dir")
+PATHS = ("plate", "matte", "output", "data_dir", "job_dir", "matte_output")
 """The fields of Job that are paths; an empty one says nothing."""
 
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\")

@@ -7,7 +7,8 @@ whatever they write is the same, and appears whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from infusion_ofx.assemble import assemble, written
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import Engine
+from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Volume
@@ -28,6 +29,8 @@ from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
+from infusion_ofx.preview import Preview
+from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
@@ -35,6 +38,9 @@ __all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
+
+PICTURE_SECONDS = 30.0
+"""Within an interval the contact sheet is drawn no more often than this."""
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Steps:
     record: Record
     compute: Compute
     watch: Watch
+    _drawn: float = 0.0
 
     @property
     def job(self) -> Job:
@@ -89,11 +96,16 @@ class Steps:
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
-        read, seen = self.watch.reading(frames, 1), self.watch.reading(frames, 2)
-        prepared = prepare(self.material, holes, layout, read, seen)
+        boxes = [hole.box for hole in holes]
+        prepared = prepare(
+            self.material, holes, layout, self.watch.reading(frames, 1),
+            lambda seen: self._show(lambda: self._first_sheet(boxes, seen)),
+            self.watch.reading(frames, 2),
+        )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
             self._keep_fill(_light(prepared, None))
+            self._show(lambda: self._sheet(prepared, None, "what the shot itself shows"))
             return None
         save_prepared(self.folder.work, prepared)
         return prepared
@@ -135,12 +147,43 @@ class Steps:
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
         for stage, _ in work:
-            engine.run(stage, self.watch.step)
+            engine.run(stage, lambda step: self._step(prepared, step, last[step.stage.take]))
             if stage == last[stage.take]:
                 fill = _light(prepared, engine.fill(stage.take))
                 save_fill(self.folder.work, fill, stage.take)
         if self.is_filled():
             self._tidy()
+
+    def _step(self, prepared: Prepared, step: Step, last: Stage) -> None:
+        """Told after each step of the engine; draws the estimate when an interval ends, and now and
+        then within it."""
+        self.watch.step(step)
+        ended = step.done == step.stage.steps
+        due = ended or time.monotonic() - self._drawn >= PICTURE_SECONDS
+        if step.clean is not None and due:
+            clean, stage = step.clean, step.stage
+            said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
+            said = "the fill" if ended and stage == last else said
+            self._show(lambda: self._sheet(prepared, clean, said))
+            self._drawn = time.monotonic()
+
+    def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
+        Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
+
+    def _sheet(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
+        preview = Preview.load(self.folder)
+        if preview is not None:
+            preview.draw(_light(prepared, clean, preview.frames), said)
+
+    def _show(self, draw: Callable[[], None]) -> None:
+        """Draws for whoever looks on. A picture is worth no failure: what goes wrong is said."""
+        said = ""
+        try:
+            draw()
+        except Exception as error:
+            said = f"no contact sheet this time: {type(error).__name__}: {error}"
+        if said:
+            self.watch.meter.say(said)
 
     def assemble(self) -> int:
         """Writes every frame of every take; returns how many pixels of the shot were filled.
@@ -258,15 +301,17 @@ def _remove(folder: Path, pattern: str, but: str = "") -> None:
             path.unlink(missing_ok=True)
 
 
-def _light(prepared: Prepared, made: Volume | None) -> Fill:
+def _light(prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None) -> Fill:
     """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
+
+    wanted: frame numbers; left out, all.
 
     Raises:
         InfusionError: when it holds what is no number.
     """
     light = {}
     for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
-        if box.empty:
+        if box.empty or (wanted is not None and frame not in wanted):
             continue
         x = prepared.shot.clean.view(i, box).clone()
         if made is None:

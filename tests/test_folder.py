@@ -261,3 +261,15 @@ def _at_once(actions: list[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(act, actions))
+
+
+def test_a_folder_that_was_chosen_beforehand_is_taken_as_it_is(tmp_path: Path) -> None:
+    chosen = tmp_path / "v007"
+    (chosen / "inputs").mkdir(parents=True)
+    record = Record(replace(JOB, job_dir=str(chosen)), "0.1.0", "abc", STAGES)
+    folder = JobFolder(chosen).take(record)
+    assert folder.path == chosen and folder.work.is_dir() and (chosen / "inputs").is_dir()
+    again = JobFolder(chosen).take(record)
+    assert again.read(paths=None).job == record.job, "and the same job goes on"
+    with pytest.raises(JobError, match="another job"):
+        JobFolder(chosen).take(replace(record, job=replace(record.job, seed=1)))

@@ -23,6 +23,7 @@ from infusion_cli.farm import farm
 from infusion_cli.info import info
 from infusion_cli.prepare import prepare
 from infusion_cli.printers import one_line
+from infusion_cli.report import report
 from infusion_cli.run import run
 from infusion_cli.sample import sample
 from infusion_cli.status import status
@@ -96,6 +97,7 @@ def main() -> None:
     infusion batch shots.yaml         do many
     infusion farm export openjd ...   hand it to a farm
     infusion status FOLDER            how does it stand?
+    infusion report FOLDER            show it: before, after, and what was measured
 
     Set INFUSION_DEBUG=1 to see where an error came from.
     """
@@ -103,7 +105,7 @@ def main() -> None:
 
 for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
     main.add_command(_verb)
-for _verb in (batch, status, cancel, farm):
+for _verb in (batch, status, report, cancel, farm):
     main.add_command(_verb)
 
 

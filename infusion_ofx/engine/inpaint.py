@@ -42,6 +42,9 @@ class Step:
     """Training loss, still on the device; None in sampling."""
     save: Callable[[], None]
     """Writes a checkpoint of this very moment."""
+    clean: Volume | None = None
+    """The estimate of the clean clip so far, of ``plan.sampled``, on the device; None in
+    training."""
 
 
 OnStep = Callable[[Step], None]
@@ -129,7 +132,7 @@ class Engine:
                 seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
             chain.step += 1
-            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))
         self._keep(stage, chain)
 
     def _rearrange(self, stage: Stage, chain: _Chain, on_step: OnStep) -> None:

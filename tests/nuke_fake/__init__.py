@@ -1,0 +1,14 @@
+"""A strict stand-in for Nuke: its nodes are built from the shipped gizmo by a real Tcl interpreter.
+
+Not a mock: a knob that the gizmo lacks, or a name that Nuke's own stubs lack, raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+
+def install() -> None:
+    """Makes ``import nuke`` find the fake, for this process."""
+    sys.modules.setdefault("nuke", importlib.import_module("nuke_fake.nuke"))
