@@ -19,7 +19,8 @@ Examples:
   infusion report /show/sh010/infusion/plate/v001
   infusion report /show/sh010/infusion/plate/v001 -o /review/sh010.html
 
-The page needs no network and asks for none. A job that is not done has its page as well."""
+The page needs no network and asks for none. A job that is not done has its page as well.
+Exit code 0 when the page is written, 2 when there is no job, 75 when the storage fails."""
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @path_options
