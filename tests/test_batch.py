@@ -60,8 +60,8 @@ def start(*command: object) -> subprocess.Popen[str]:
 
 def batch(*arguments: object) -> tuple[int, dict[str, Any], str]:
     """Exit code, report and all that was said of a batch in a process of its own."""
-    process = start("batch", *arguments)
-    out, err = process.communicate(timeout=300)
+    with start("batch", *arguments) as process:
+        out, err = process.communicate(timeout=900)
     report = Path(str(arguments[0])).with_suffix(".batch.json")
     return process.returncode, read_json(report), out + err
 

@@ -299,6 +299,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and signals")
+    parser.add_argument("--minutes", type=float, default=1e9, help="then leave the rest for later")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     _load()
@@ -309,6 +310,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root:
         stages, truth = unbroken(Path(root), counter)
         for count in range(facts["rounds"], arguments.rounds):
+            if time.monotonic() - began > 60 * arguments.minutes:
+                break
             place, number = count % len(stages), SIGNALS[count // len(stages) % 3]
             stage, later = stages[place], [each.task for each in stages[place + 1 :]]
             tally = tallies[f"{stage.task} {number.name}"]
@@ -321,7 +324,7 @@ def main() -> int:
                 f"round {count}, {stage.task}, {number.name}: {f}" for f in faults
             ]
             shutil.rmtree(shot)
-    facts["rounds"] = max(facts["rounds"], arguments.rounds)
+            facts["rounds"] = count + 1
     facts["seconds"] = round(facts["seconds"] + time.monotonic() - began, 1)
     facts["tasks"] = {name: asdict(tally) for name, tally in sorted(tallies.items())}
     arguments.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
