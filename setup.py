@@ -121,6 +121,7 @@ setup(
         "psutil>=5.9",
         "opencv-python-headless>=4.9",
         "pillow>=10",
+        "PyYAML>=6",
     ],
     extras_require={
         "dev": [
@@ -139,7 +140,6 @@ setup(
             "openjd-cli>=0.8",
             "deadline>=0.60",
             "opencue-pyoutline>=1.37",
-            "PyYAML>=6",
             "types-PyYAML>=6",
         ],
         "review": ["opentimelineio>=0.17"],

@@ -90,23 +90,20 @@ class Steps:
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
+        frames = len(self.material.frames)  # even where it is found: the plate may have changed
         kept = load_prepared(self.folder.work)
         if kept is not None:
             return kept
-        frames = len(self.material.frames)
-        holes, layout = plan_work(self.material, self.watch.reading(frames, 0.0))
+        holes, layout = plan_work(self.material, self.watch.reading(frames))
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
         prepared = prepare(
-            self.material,
-            holes,
-            layout,
-            self.watch.reading(frames, 0.5),
-            partial(self._seen, holes),
-        )
+            self.material, holes, layout, self.watch.reading(frames, 1),
+            partial(self._seen, holes), self.watch.reading(frames, 2),
+        )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
             self._keep_fill(fill_in_light(prepared, None))
