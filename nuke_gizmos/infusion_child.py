@@ -42,7 +42,7 @@ def _view(version: Path, folder: Path, commands: list[list[str]], log: Any) -> i
     for command in commands:
         code = _run(version, folder, command, log)
         if code:
-            if code not in STOPPED and not (folder / "error.json").exists():
+            if not (folder / "error.json").exists():
                 _write(folder / "error.json", _last_word(version, command, code))
             return code
     return 0
@@ -69,6 +69,8 @@ def _run(version: Path, folder: Path, command: list[str], log: Any) -> int:
 
 
 def _last_word(version: Path, command: list[str], code: int) -> dict[str, Any]:
+    if code in STOPPED:
+        return {"code": code, "message": "stopped", "hint": "Resume goes on."}
     lines = (version / "run.log").read_text(encoding="utf-8", errors="replace").splitlines()
     said = next((line for line in reversed(lines) if line.strip()), "")
     if code < 0:

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nuke
+
 import infusion_check
 import infusion_poll
 import infusion_start
-import nuke
 from infusion_export import digest, unrecorded
 from infusion_launch import find_interpreter, kill, shown
 from infusion_settings import KEPT, data_dir, newest

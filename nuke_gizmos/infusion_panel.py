@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import nuke
+
 from infusion_poll import qt
 from infusion_settings import current
 from infusion_versions import NodeError, Version

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nuke
+
 from infusion_versions import NodeError, Version, versions
 
 __all__ = [

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import nuke
+
 from infusion_export import digest, unrecorded
 from infusion_settings import NODE_VERSION, current, newest
 from infusion_versions import NodeError, Version

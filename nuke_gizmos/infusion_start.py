@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import infusion_check
 import nuke
+
+import infusion_check
 from infusion_export import Inputs, digest, hand_over, unrecorded
 from infusion_launch import commands, find_interpreter, launch
 from infusion_settings import (

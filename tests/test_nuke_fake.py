@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
 from nuke_fake import nuke, shot
 from nuke_fake.knobs import Knob
 from nuke_fake.nodes import FrameRange, Group, Node, Root

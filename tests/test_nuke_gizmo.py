@@ -6,14 +6,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-
-from infusion_cli.gizmo import script_of, with_knobs
-from infusion_cli.gizmo_knobs import KNOBS, NODE_VERSION, NOT_OFFERED, TAB, TEXT, Knob
-from infusion_ofx.job import Job
 from nuke_fake import shot
 from nuke_fake.nodes import Group
 from nuke_fake.render import ALPHA, RGB, Context, RenderError, load, picture, read_file, source_of
 from nuke_fake.script import GIZMO, STOCK, Parsed, ScriptError, UserKnob, parse
+
+from infusion_cli.gizmo import script_of, with_knobs
+from infusion_cli.gizmo_knobs import KNOBS, NODE_VERSION, NOT_OFFERED, TAB, TEXT, Knob
+from infusion_ofx.job import Job
 
 TEXT_OF_IT = GIZMO.read_text(encoding="utf-8")
 

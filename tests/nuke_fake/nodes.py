@@ -55,6 +55,7 @@ class Node:
         if unknown:
             raise ValueError(f"{kind} has no knob {unknown[0]!r}")
         self._saved = set(knobs)
+        self._defaults = defaults
         every = {**defaults, **knobs}
         self._knobs = {each: stock_knob(self, each, raw) for each, raw in every.items()}
 
@@ -146,7 +147,8 @@ class Node:
     def writeKnobs(self, flags: int = 0) -> str:
         lines = []
         for name, knob in self._knobs.items():
-            if name in self._saved and not knob.getFlag(DO_NOT_WRITE):
+            changed = name in self._saved and knob._raw != self._defaults.get(name)
+            if changed and not knob.getFlag(DO_NOT_WRITE):
                 lines.append(f"{name} {_quoted(knob._raw)}")
         return "\n".join(lines)
 
@@ -270,6 +272,9 @@ def saved(node: Group) -> str:
     kept = []
     for line in head.splitlines():
         name = line.strip().split(" ")[0]
+        if name == "name" and line.startswith(" name "):
+            kept.append(f" name {node.name()}")
+            continue
         knob = node.knob(name) if line.startswith(" ") else None
         is_value = knob is not None and name not in ("onCreate", "knobChanged", "help", "label")
         if is_value and knob is not None and knob.getFlag(DO_NOT_WRITE):
