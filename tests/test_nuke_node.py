@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nuke_fake import nuke, shot
 from nuke_fake.nodes import Group, saved
-from nuke_fake.render import ALPHA, RGB, Context, load, picture
+from nuke_fake.render import ALPHA, RGB, Context, load, picture, save
 
 import infusion_poll
 from infusion_ofx.job import Job
@@ -208,12 +208,12 @@ def test_a_result_of_other_inputs_is_flagged_and_stays(tmp_path: Path, python: P
     plate["colorspace"].setValue("sRGB")
     import infusion_show
 
-    infusion_show.refresh(node)
+    infusion_show.refresh(shot.as_nukes(node))
     assert node["status_label"].value() == "v001 done\ninputs changed since v001"
     assert node["result_version"].value() == 1, "it is never switched off by itself"
     plate["colorspace"].setValue("default")
     plate["xpos"].setValue(300)
-    infusion_show.refresh(node)
+    infusion_show.refresh(shot.as_nukes(node))
     assert node["status_label"].value() == "v001 done"
 
 
@@ -253,9 +253,9 @@ def test_a_read_that_changes_anything_is_rendered(tmp_path: Path, knob: str, val
 
     shot.begin(tmp_path, "python")
     plate = shot.read(f"{tmp_path}/plate.%04d.exr", raw=True)
-    assert is_source(plate, Span(1001, 1004))  # type: ignore[arg-type]
+    assert is_source(shot.as_nukes(plate), Span(1001, 1004))
     plate[knob].setValue(value)
-    assert not is_source(plate, Span(1001, 1004))  # type: ignore[arg-type]
+    assert not is_source(shot.as_nukes(plate), Span(1001, 1004))
 
 
 def test_with_no_matte_connected_the_plates_own_alpha_is_taken(
@@ -301,7 +301,7 @@ def test_a_matte_of_another_size_or_without_the_channel_is_told(tmp_path: Path) 
     session, node = shot.begin(tmp_path, "/no/python")
     for frame in range(shot.FIRST, shot.LAST + 1):
         small = load(str(tmp_path / f"matte.{frame}.exr"))[ALPHA][:8]
-        shot.save(tmp_path / f"matte.{frame}.exr", {"A": small})
+        save(tmp_path / f"matte.{frame}.exr", {"A": small})
     node["matte_channel"].setValue("mask.a")
     shot.press(node, "check")
     assert "the matte is 32 x 8, the plate 32 x 24" in session.messages[0]
@@ -336,7 +336,7 @@ def test_backslashes_in_the_data_directory_are_folders(tmp_path: Path, python: P
     node["data_dir"].setValue(f"{tmp_path}/new\\\\takes")
     import infusion_settings
 
-    assert infusion_settings.data_dir(node) == tmp_path / "new" / "takes"  # type: ignore[arg-type]
+    assert infusion_settings.data_dir(shot.as_nukes(node)) == tmp_path / "new" / "takes"
 
 
 def test_a_relative_data_directory_is_the_projects(tmp_path: Path, python: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_relative_data_directory_is_the_projects(tmp_path: Path, python: Path)
     node["data_dir"].setValue("work")
     import infusion_settings
 
-    assert infusion_settings.data_dir(node) == tmp_path / "work"  # type: ignore[arg-type]
+    assert infusion_settings.data_dir(shot.as_nukes(node)) == tmp_path / "work"
 
 
 # The other buttons
@@ -392,7 +392,7 @@ def test_an_older_node_is_renewed_with_all_that_it_has(tmp_path: Path, python: P
     node["node_version"]._raw = "0"
     import infusion_show
 
-    infusion_show.refresh(node)
+    infusion_show.refresh(shot.as_nukes(node))
     assert node["upgrade"].visible()
     shot.press(node, "upgrade")
     (made,) = nuke.allNodes("Group")
@@ -407,7 +407,7 @@ def test_a_newer_node_shows_its_picture_and_starts_nothing(tmp_path: Path, pytho
     node["node_version"]._raw = "99"
     import infusion_show
 
-    infusion_show.refresh(node)
+    infusion_show.refresh(shot.as_nukes(node))
     assert not node["start"].enabled() and "newer Infusion" in node["status"].value()
     assert picture(node, Context(1001)).keys()
 

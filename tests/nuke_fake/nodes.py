@@ -256,7 +256,7 @@ def build(session: Session, nodes: tuple[Parsed, ...], name: str) -> Group:
         if "+DO_NOT_WRITE" in user.flags:
             group._knobs[user.name].setFlag(DO_NOT_WRITE)
     session.nodes[name] = group
-    made = {top.id: group}
+    made: dict[str, Node] = {top.id: group}
     for each in nodes[1:]:
         node = Node(session, each.kind, each.name, group, {n: r for n, r in each.knobs.items()})
         node._inputs = [made.get(id_) for id_ in each.inputs]

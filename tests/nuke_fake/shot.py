@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nuke_fake import nuke
 from nuke_fake.nodes import Group, Session
 from nuke_fake.render import save
+from nuke_fake.script import GIZMO
 
 ROOT = Path(__file__).parents[2]
+GIZMO_TEXT = GIZMO.read_text(encoding="utf-8")
 FIRST, LAST = 1001, 1004
 HEIGHT, WIDTH = 24, 32
 
@@ -129,6 +132,11 @@ def read(file: str, **knobs: object) -> nuke.Node:
     return nuke.nodes.Read(
         **{"file": file, "file_type": "exr", "first": FIRST, "last": LAST, **knobs}
     )
+
+
+def as_nukes(node: nuke.Node) -> Any:
+    """The node for a function of ours, which knows Nuke's types and not the fake's."""
+    return node
 
 
 def press(node: Group, name: str) -> None:
