@@ -28,7 +28,7 @@ __all__ = [
     "on_create", "open_folder", "resume", "show_log", "start", "stop", "upgrade",
 ]  # fmt: skip
 
-Action = Callable[[nuke.Node], None]
+Action = Callable[["nuke.Node"], None]
 
 TOLD = ("status_label", "status", "details", "estimate")
 """Knobs that only show something: changes of theirs are neither saved nor undone."""
