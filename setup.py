@@ -30,9 +30,17 @@ setup(
     author="The Infusion authors",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=[*find_packages(include=["infusion_ofx", "infusion_ofx.*"]), "infusion_cli", "infusion_gizmos"],
+    packages=[
+        *find_packages(include=["infusion_ofx", "infusion_ofx.*"]),
+        "infusion_cli",
+        "infusion_gizmos",
+    ],
     package_dir={"infusion_cli": "cli/infusion_cli", "infusion_gizmos": "nuke_gizmos"},
-    package_data={"infusion_ofx": ["py.typed"], "infusion_cli": ["py.typed"], "infusion_gizmos": ["*.gizmo"]},
+    package_data={
+        "infusion_ofx": ["py.typed", "report/web/*"],
+        "infusion_cli": ["py.typed"],
+        "infusion_gizmos": ["*.gizmo"],
+    },
     include_package_data=False,
     zip_safe=False,
     install_requires=[
@@ -58,6 +66,7 @@ setup(
             "build>=1",
             "setuptools>=64",
             "flip-evaluator>=1.6",
+            "playwright>=1.50",
             "openjd-cli>=0.8",
             "deadline>=0.60",
             "opencue-pyoutline>=1.37",

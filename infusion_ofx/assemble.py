@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -16,13 +17,13 @@ from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
-from infusion_ofx.used_matte import write_used_matte
+from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "written"]
 
 
-def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) -> int:
-    """Writes every frame of the result; returns how many pixels were filled.
+def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
+    """Writes every frame of a take; returns how many pixels were filled.
 
     A frame whose matte is empty is copied byte for byte. Each appears whole or not at all.
 
@@ -31,11 +32,11 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
         MissingStepError: when the fill does not cover the hole.
         TryAgainError: when the storage fails.
     """
-    _make_folders(material)
+    _make_folders(material, take)
     count, lock = Count(), threading.Lock()
 
     def write(frame: int) -> None:
-        pixels = _write(material, frame, fill)
+        pixels = _write(material, frame, fill, take)
         with lock:
             count.pixels += pixels
             count.frames += 1
@@ -45,13 +46,25 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
     with WriteBehind(budget=int(material.job.memory * 2**30 / 4), threads=threads) as behind:
         for frame in material.frames:
             behind.submit(write, frame, size=_bytes(material, fill, frame))
-    missing = [frame for frame in material.frames if not material.target(frame).is_file()]
+    missing = [frame for frame in material.frames if not material.target(frame, take).is_file()]
     if missing:
         raise IncompleteError(
             f"frames {format_frames(missing)} of {material.job.output!r} are gone again",
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def written(material: Material) -> list[list[int]] | None:
+    """Number, size and time of change of each frame of each take; None when one is missing."""
+    if missing_mattes(material):
+        return None
+    takes = range(1, material.job.takes + 1)
+    try:
+        status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
+    except OSError:
+        return None
+    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status]
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:
@@ -74,7 +87,7 @@ class Count:
     pixels = 0
 
 
-def _write(material: Material, frame: int, fill: Fill) -> int:
+def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
     """Writes one frame and returns how many of its pixels were filled."""
     hole = material.hole(frame)
     box, job = hole.box, material.job
@@ -92,7 +105,7 @@ def _write(material: Material, frame: int, fill: Fill) -> int:
         pixels = material.colour.from_light(composite(plate_light, fill_light, hole.alpha))
     material.plate.write(
         frame,
-        material.target(frame),
+        material.target(frame, take),
         box,
         pixels,
         hole.alpha > 0,
@@ -103,9 +116,9 @@ def _write(material: Material, frame: int, fill: Fill) -> int:
     return int(np.count_nonzero(hole.alpha))
 
 
-def _make_folders(material: Material) -> None:
+def _make_folders(material: Material, take: int) -> None:
     """Makes the output's folders and removes what killed runs have left there long ago."""
-    for folder in {material.target(frame).parent for frame in material.frames}:
+    for folder in {material.target(frame, take).parent for frame in material.frames}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -16,8 +16,8 @@ from infusion_ofx.errors import JobError, Stopped, TryAgainError
 from infusion_ofx.estimate import memory
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
-from infusion_ofx.material import Material, is_folder, open_material
-from infusion_ofx.paths import PathMap, absolute
+from infusion_ofx.material import Material, open_material
+from infusion_ofx.paths import PathMap, absolute, is_folder
 from infusion_ofx.prepare import plan_work
 from infusion_ofx.progress import Meter, OnProgress, Progress, ignore
 from infusion_ofx.sequence.pattern import Pattern
@@ -25,7 +25,7 @@ from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 
-__all__ = ["begin", "go_on", "job_root", "plan", "submit"]
+__all__ = ["begin", "go_on", "job_root", "plan", "record_of", "submit"]
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def begin(job: Job, on_progress: OnProgress = ignore) -> Iterator[Steps]:
         job = absolute(job)
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
-        record = _record(material, 0)
+        record = record_of(material)
         folder = _folder(record, compute.arithmetic)
         with attempting(folder, "run", job) as attempt:
             compute = compute.like(folder.settle(compute.arithmetic))
@@ -103,7 +103,7 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    return _record(material, memory(material.recipe, layout) if layout.windows else 0)
+    return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
 
 
 def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobFolder:
@@ -148,7 +148,11 @@ def _at_work(
     return steps
 
 
-def _record(material: Material, needed: int) -> Record:
+def record_of(material: Material, needed: int = 0) -> Record:
+    """What a job's folder says of it.
+
+    needed: most bytes that the engine will hold; 0 where nobody has worked it out.
+    """
     recipe = material.recipe
     calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
     steps = {stage.name: stage.steps for stage in stages(recipe, calls)}

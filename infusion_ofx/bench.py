@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 
 from infusion_ofx.bench_table import number
 from infusion_ofx.errors import InfusionError, JobError
-from infusion_ofx.report import clip_sheet
+from infusion_ofx.law import bits, law_one
 from infusion_ofx.score import logarithm, peak_of, scores, scores_without_truth
-from infusion_ofx.sequence.formats import read_pixels
-from infusion_ofx.sequence.frame import Header, Picked
 from infusion_ofx.sequence.store import Sequence as Frames
+from infusion_ofx.sheet import clip_sheet
 
-__all__ = ["bench", "law_one", "telea"]
+__all__ = ["bench", "telea"]
 
 BASELINE = "telea"
 SAID = ("psnr", "swd", "frame_difference", "sharpness", "cpu_seconds", "outside_differ")
@@ -134,7 +133,7 @@ def _measure(
                 "peak_memory": None,
             }
             law: Row = {
-                "outside_differ": int((_bits(fill) != _bits(case.light))[case.matte == 0].sum()),
+                "outside_differ": int((bits(fill) != bits(case.light))[case.matte == 0].sum()),
                 "names_kept": True,
                 "header_kept": True,
             }
@@ -215,51 +214,6 @@ def _run(case: _Case, recipe: str, seed: int, device: str, output: Path, scratch
     return {"cpu_seconds": cpu, "wall_seconds": seconds, "peak_memory": memory * unit}
 
 
-def law_one(plate: Frames, result: Frames, matte: Clip) -> Row:
-    """Whether a result keeps its plate: samples of any channel, frames, file names, headers.
-
-    matte: (T, H, W) over the display window. Returns ``outside_differ``, samples of any part whose
-    bits differ where the matte is 0, and ``names_kept`` and ``header_kept``. Frames that the result
-    lacks are not compared; ``names_kept`` is then False.
-    """
-    differ, names, headers = 0, result.frames == plate.frames, True
-    for frame, cover in zip(plate.frames, matte, strict=True):
-        if frame not in result.frames:
-            continue
-        ours, theirs = result.header(frame), plate.header(frame)
-        names = names and ours.path.name == theirs.path.name
-        headers = headers and _said(ours) == _said(theirs)
-        for i, part in enumerate(theirs.parts):
-            outside = np.ones((part.data.height, part.data.width), bool)
-            seen = part.data.intersect(theirs.display)
-            outside[part.data.slices(seen)] = cover[theirs.display.slices(seen)] == 0
-            differ += _differing(ours, theirs, i, outside)
-    return {"outside_differ": differ, "names_kept": names, "header_kept": headers}
-
-
-def _differing(ours: Header, theirs: Header, i: int, outside: NDArray[np.bool_]) -> int:
-    """Samples of a part that differ; a channel that is gone differs everywhere."""
-    part, count = theirs.parts[i], 0
-    same = i < len(ours.parts) and ours.parts[i].data == part.data
-    left = set(ours.parts[i].channels) if same else set()
-    for kind in () if part.unread else sorted({channel.type for channel in part.channels}):
-        channels = [channel for channel in part.channels if channel.type == kind]
-        kept = tuple(channel.name for channel in channels if channel in left)
-        count += (len(channels) - len(kept)) * int(outside.sum())
-        if kept:
-            picked = Picked(i, kept, part.data)
-            pair = [_bits(read_pixels(one, picked, part.data)) for one in (ours, theirs)]
-            count += int((pair[0] != pair[1])[outside].sum())
-    return count
-
-
-def _said(header: Header) -> Header:
-    """A header but for its file and its compressions: a lossy source is written as zip, so that
-    nothing is lost a second time (docs/formats.md)."""
-    parts = tuple(replace(part, compression="") for part in header.parts)
-    return replace(header, path=Path(), parts=parts)
-
-
 def telea(light: Clip, matte: Clip, peak: float) -> Clip:
     """Fills each frame by itself with cv2.inpaint (Telea 2004), through the matte.
 
@@ -280,12 +234,6 @@ def telea(light: Clip, matte: Clip, peak: float) -> Clip:
         mixed = kept * (1 - part) + fill * part
         picture[hole > 0] = mixed[hole > 0].astype(picture.dtype)
     return filled
-
-
-def _bits(samples: Clip) -> Clip:
-    """The samples' bits as whole numbers, so that NaN equals NaN and -0 differs from 0."""
-    bits: Clip = np.ascontiguousarray(samples).view(f"u{samples.dtype.itemsize}")
-    return bits
 
 
 def _read(frames: Frames) -> Clip:

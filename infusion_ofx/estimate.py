@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infusion_ofx.engine.recipe import Recipe, Stage, stages
 from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
 
 __all__ = ["block_voxels", "largest_tile", "memory", "window_voxels", "work"]
@@ -22,6 +23,9 @@ NETWORK_BYTES = {"light": (1150, 250), "paper": (1550, 700)}
 """For each voxel that the network sees at once, in training and in sampling. Measured: resident
 memory of torch 2.13 on a CPU at two sizes, the greater of float32 and bfloat16; for a GPU they are
 a guess until they are measured there."""
+
+DENSE_BYTES = 40
+"""For each voxel of a fill of patches: the clip twice, up to four float32, and the hole."""
 
 FIT_BYTES = 200 * 2**20
 """Held while the working range is fitted to known pixels."""
@@ -53,6 +57,9 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
 def memory(recipe: Recipe, plan: Plan) -> int:
     """Most bytes that the job will hold, on a CPU: the runtime, the region and the network's
     own."""
+    if recipe.network == "patches":
+        at_once = BYTES * min(plan.voxels, recipe.block)
+        return RUNTIME_BYTES + (REGION_BYTES + DENSE_BYTES) * plan.voxels + at_once
     training, sampling = NETWORK_BYTES[recipe.network]
     largest = max((window.voxels for window in plan.windows), default=0)
     sampled = sum(box.height * box.width for box in plan.sampled)
@@ -62,6 +69,8 @@ def memory(recipe: Recipe, plan: Plan) -> int:
 
 def largest_tile(recipe: Recipe, budget: int) -> int:
     """The longest side of a sampling tile that a third of a memory budget, in bytes, allows."""
+    if recipe.network == "patches":
+        return recipe.tile
     voxels = budget / 3 / NETWORK_BYTES[recipe.network][1]
     side = int((voxels / recipe.frames) ** 0.5) // 32 * 32
     return max(2 * recipe.context + 32, min(recipe.tile, side))

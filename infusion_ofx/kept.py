@@ -11,6 +11,7 @@ from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.folder import fill_name
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.prepare import Prepared
 from infusion_ofx.sequence.frame import Box
@@ -21,21 +22,20 @@ __all__ = ["Fill", "load_fill", "load_prepared", "save_fill", "save_prepared"]
 Fill = dict[int, tuple[Box, Tensor]]
 """By frame number: where the fill lies, and its light, (C, height, width) float32."""
 
-_FILL = "fill.safetensors"
 _PREPARED = "prepared.safetensors"
 _WORKING = ("centre", "turn", "scale", "least", "most")
 
 
-def save_fill(folder: Path, fill: Fill) -> None:
-    """Keeps the finished fill in ``folder``."""
+def save_fill(folder: Path, fill: Fill, take: int = 1) -> None:
+    """Keeps the finished fill of a take in ``folder``."""
     light = {f"frame.{n}": pixels for n, (_, pixels) in fill.items()}
     boxes = {str(n): _edges(box) for n, (box, _) in fill.items()}
-    checkpoint.save(folder / _FILL, light, {"boxes": boxes})
+    checkpoint.save(folder / fill_name(take), light, {"boxes": boxes})
 
 
-def load_fill(folder: Path) -> Fill | None:
+def load_fill(folder: Path, take: int = 1) -> Fill | None:
     """What ``save_fill`` kept; None when it is missing or damaged."""
-    kept = checkpoint.load(folder / _FILL)
+    kept = checkpoint.load(folder / fill_name(take))
     if kept is None:
         return None
     tensors, facts = kept

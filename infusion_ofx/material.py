@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,16 +16,19 @@ import numpy.typing as npt
 
 from infusion_ofx.colour import Encoding, encoding
 from infusion_ofx.composite import clean_matte, hole_box, shape_matte
-from infusion_ofx.engine.recipe import Recipe, choose
+from infusion_ofx.engine.recipe import PATCHES, Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
+from infusion_ofx.patch import BYTES
+from infusion_ofx.paths import is_folder, take_output
 from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
 from infusion_ofx.sequence.ranges import parse_frames
-from infusion_ofx.sequence.store import Sequence, is_same_file
+from infusion_ofx.sequence.source import is_same_file
+from infusion_ofx.sequence.store import Sequence
 
-__all__ = ["Hole", "Material", "is_folder", "open_material", "recipe_of"]
+__all__ = ["Hole", "Material", "open_material", "recipe_of"]
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -98,9 +102,9 @@ class Material:
             area = area.union(self.plate.data(frame))
         return area
 
-    def target(self, frame: int) -> Path:
-        """Where a frame of the result goes."""
-        return _target(self.job, self.plate, frame)
+    def target(self, frame: int, take: int = 1) -> Path:
+        """Where a frame of a take goes."""
+        return _target(self.job, self.plate, frame, take)
 
     def matte_target(self, frame: int) -> Path | None:
         """Where the matte of a frame goes as it was used; None where nobody asks for it."""
@@ -147,12 +151,16 @@ class Material:
 
 def recipe_of(job: Job) -> Recipe:
     """A job's recipe, with the artist's own numbers."""
-    return choose(
+    if job.method == "patch":
+        block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
+        return replace(PATCHES, takes=job.takes, block=block)
+    recipe = choose(
         job.recipe,
         intervals=job.intervals,
         steps=job.steps,
         sampling_steps=job.sampling_steps,
     )
+    return replace(recipe, takes=job.takes, takes_train=job.takes_train)
 
 
 def open_material(job: Job) -> Material:
@@ -228,7 +236,7 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
             "choose another output, or --missing skip",
         )
     frames = matte.frames if matte else plate.frames
-    targets = [_target(job, plate, frame) for frame in frames]
+    targets = [_target(job, plate, frame, 1) for frame in frames]
     if len(set(targets)) < len(targets):
         raise JobError(
             f"the output {job.output!r} names one file for {len(targets)} frames",
@@ -236,17 +244,30 @@ def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> N
         )
     inputs = {each.path(frame) for each in (plate, matte) if each for frame in frames}
     _check_matte_output(job, frames, inputs | set(targets))
-    for frame, target in zip(frames, targets, strict=True):
+    for frame, take in product(frames, range(1, job.takes + 1)):
+        target = _target(job, plate, frame, take)
         check_extension(plate.path(frame), target)
-        if matte is not None and is_same_file(target, matte.path(frame)):
+        if matte is not None and matte.frame_at(target) is not None:
             raise JobError(
                 f"the output {str(target)!r} is the matte itself", "choose another output"
             )
-        if is_same_file(target, plate.path(frame)) and not job.in_place:
+        _check_beside(plate, frame, target, job.in_place and take == 1)
+
+
+def _check_beside(plate: Sequence, frame: int, target: Path, in_place: bool) -> None:
+    """Refuses a frame's output that is a file of the plate, or would be taken for one."""
+    other = plate.frame_at(target)
+    if is_same_file(target, plate.path(frame)):
+        if not in_place:
             raise JobError(
                 f"the output {str(target)!r} is the plate itself",
                 "choose another output, or say --in-place",
             )
+    elif other is not None:
+        raise JobError(
+            f"the output {str(target)!r} would count as frame {other} of the plate",
+            "choose another output; a folder keeps the plate's names",
+        )
 
 
 def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> None:
@@ -267,14 +288,9 @@ def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> No
         )
 
 
-def is_folder(output: str) -> bool:
-    """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
-    return output.endswith(("/", os.sep)) or not Path(output).suffix or Path(output).is_dir()
-
-
-def _target(job: Job, plate: Sequence, frame: int) -> Path:
+def _target(job: Job, plate: Sequence, frame: int, take: int) -> Path:
     """A frame's output: from the pattern, or in the output's folder under the plate's own name."""
-    output = expand_view(job.output, job.view)
+    output = take_output(expand_view(job.output, job.view), take)
     if is_folder(output):
         return Path(output) / output_name(plate.name(frame))
     return Pattern.parse(output).path(frame)

@@ -18,7 +18,7 @@ from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
-from infusion_ofx.routing import route
+from infusion_ofx.routing import Routed, route
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
@@ -108,12 +108,17 @@ def _hard(material: Material, frame: int) -> Hole:
 
 
 def prepare(
-    material: Material, holes: list[Hole], layout: Plan, on_frame: Callable[[int], None]
+    material: Material,
+    holes: list[Hole],
+    layout: Plan,
+    on_frame: Callable[[int], None],
+    on_seen: Callable[[Sequence[Routed]], None] = lambda seen: None,
 ) -> Prepared:
     """Reads the planned region of the plate, fills what the shot itself has shown of the hole
     (routing.py), and takes it to the working range.
 
-    Plate pixels that are not finite count as hole: the network never sees them.
+    Plate pixels that are not finite count as hole: the network never sees them. on_frame: told how
+    many frames are read. on_seen: told once what the shot has shown, frame by frame, or nothing.
 
     Raises:
         JobError: when nothing of the region is known.
@@ -129,8 +134,10 @@ def prepare(
         on_frame(i + 1)
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
     boxes = tuple(hole.box for hole in holes)
-    if material.job.prior != "off":
-        layout = _route(material, clean, hole, boxes, layout)
+    seen = _seen(material, clean, hole, boxes, layout)
+    on_seen(seen)
+    layout = _with_seen(material, clean, hole, boxes, layout, seen)
+    del seen
     known = _known(clean, hole, layout.sampled)
     if not known.shape[1]:
         known = _known(clean, hole, layout.region)
@@ -147,21 +154,40 @@ def prepare(
     return Prepared(layout, shot, working, boxes)
 
 
-def _route(
+def _seen(
     material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
+) -> list[Routed]:
+    """What other frames show of the hole; nothing where the job does not want it."""
+    if material.job.prior == "off":
+        return []
+    only = _shown_only(material)
+    return route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
+
+
+def _shown_only(material: Material) -> bool:
+    """Whether nothing is to be made up."""
+    return material.job.prior == "only" or material.job.method == "prior"
+
+
+def _with_seen(
+    material: Material,
+    clean: Volume,
+    unknown: Volume,
+    holes: tuple[Box, ...],
+    layout: Plan,
+    seen: Sequence[Routed],
 ) -> Plan:
-    """Puts what other frames show of the hole into it, and plans what is left to be made up."""
-    only = material.job.prior == "only"
-    for i, part in enumerate(
-        route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
-    ):
+    """Puts what was seen of the hole into it, and plans what is left to be made up."""
+    for i, part in enumerate(seen):
         if not part.box.empty:
             clean.view(i, part.box).copy_(
                 torch.where(part.taken, part.light.to(clean.data[i].dtype), clean.view(i, part.box))
             )
             unknown.view(i, part.box)[:, part.taken] = 0
-    if only:
+    if _shown_only(material):
         return replace(layout, windows=())
+    if not seen:
+        return layout
     rest = _layout(
         material,
         [

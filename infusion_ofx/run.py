@@ -35,6 +35,8 @@ class Result:
     """For people: the GPU's or the processor's name."""
     filled: int
     """Pixels that were filled, over all frames."""
+    takes: int
+    """Results that there are; ``paths.take_output`` says where each lies."""
 
 
 def run(job: Job, on_progress: OnProgress = ignore) -> Result:
@@ -62,4 +64,5 @@ def run(job: Job, on_progress: OnProgress = ignore) -> Result:
             peak_memory=steps.compute.peak_memory(),
             device=steps.compute.name,
             filled=filled,
+            takes=job.takes,
         )

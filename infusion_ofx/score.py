@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from infusion_ofx.score_patches import Patches, distance
 from infusion_ofx.score_pictures import flip, ssim
 
-__all__ = ["logarithm", "peak_of", "scores", "scores_without_truth"]
+__all__ = ["frame_scores", "logarithm", "peak_of", "scores", "scores_without_truth"]
 
 TOE = 2.0**-6
 """Linear light under which the log scale turns into a line."""
@@ -115,6 +115,18 @@ def scores_without_truth(fill: Clip, hole: Mask, plate: Clip) -> dict[str, float
         "sharpness": _ratio(_laplacian(ours, hole), _laplacian(theirs, ring)),
         "seam": _seam(ours, theirs, hole, known),
     }
+
+
+def frame_scores(fill: Clip, plate: Clip, hole: Mask, *, peak: float) -> tuple[float, float]:
+    """``seam`` of the last of two frames, and ``frame_difference`` between them; see above.
+
+    fill, plate: (2, H, W, C) linear light, or (1, H, W, C) for a first frame, whose difference is
+    NaN. hole: (2, H, W). The differences are held against those of the known pixels that are given.
+    """
+    known = ~hole & np.isfinite(plate).all(axis=-1)
+    ours, theirs = logarithm(fill, peak), logarithm(plate, peak)
+    seam = _seam(ours[-1:], theirs[-1:], hole[-1:], known[-1:])
+    return seam, _ratio(_frame_differences(ours, hole), _frame_differences(theirs, known))
 
 
 def _near(hole: Mask) -> tuple[slice, slice, slice]:

@@ -7,7 +7,8 @@ whatever they write is the same, and appears whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from infusion_ofx.assemble import assemble
+from infusion_ofx.assemble import assemble, written
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import Engine
+from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Volume
@@ -28,14 +29,18 @@ from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
+from infusion_ofx.preview import Preview
+from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.used_matte import missing_mattes
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
+
+PICTURE_SECONDS = 30.0
+"""Within an interval the contact sheet is drawn no more often than this."""
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Steps:
     record: Record
     compute: Compute
     watch: Watch
+    _drawn: float = 0.0
 
     @property
     def job(self) -> Job:
@@ -69,9 +75,14 @@ class Steps:
             )
         return material
 
+    @property
+    def takes(self) -> range:
+        """The takes' numbers, from 1."""
+        return range(1, self.job.takes + 1)
+
     def is_filled(self) -> bool:
-        """Whether the fill is there, so that only ``assemble`` is left."""
-        return load_fill(self.folder.work) is not None
+        """Whether every take's fill is there, so that only ``assemble`` is left."""
+        return all(load_fill(self.folder.work, take) is not None for take in self.takes)
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
@@ -83,20 +94,30 @@ class Steps:
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
-            save_fill(self.folder.work, {})
+            self._keep_fill({})
             return None
-        prepared = prepare(self.material, holes, layout, self.watch.reading(frames, 0.5))
+        boxes = [hole.box for hole in holes]
+        prepared = prepare(
+            self.material, holes, layout, self.watch.reading(frames, 0.5),
+            lambda seen: self._show(lambda: self._first_sheet(boxes, seen)),
+        )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
-            save_fill(self.folder.work, _light(prepared, None))
+            self._keep_fill(_light(prepared, None))
+            self._show(lambda: self._sheet(prepared, None, "what the shot itself shows"))
             return None
         save_prepared(self.folder.work, prepared)
         return prepared
 
+    def _keep_fill(self, fill: Fill) -> None:
+        """Keeps what is the same for every take."""
+        for take in self.takes:
+            save_fill(self.folder.work, fill, take)
+
     def solve(
         self, prepared: Prepared, wanted: Callable[[Stage], bool] = lambda stage: True
     ) -> None:
-        """Does the engine's stages that are wanted; keeps the fill once the last one is done.
+        """Does the engine's stages that are wanted; keeps a take's fill once its last one is done.
 
         Raises:
             MissingStepError: when a stage that one of them builds upon is not done.
@@ -112,20 +133,59 @@ class Steps:
 
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
-        work = [(s, cost) for s, cost in work_of(recipe, prepared.plan) if wanted(s)]
+        left = [take for take in self.takes if load_fill(self.folder.work, take) is None]
+        work = [
+            (s, cost)
+            for s, cost in work_of(recipe, prepared.plan)
+            if wanted(s) and (s.kind == "train" or s.take in left)
+        ]
         self.watch.expect(work)
         engine = Engine(
             prepared.shot.to(self.compute.device), prepared.plan, recipe, self.compute,
             seed=self.job.seed, folder=self.folder.work,
         )  # fmt: skip
+        last = {s.take: s for s in engine.stages}  # of each take
         for stage, _ in work:
-            engine.run(stage, self.watch.step)
-        if work[-1][0] == engine.stages[-1]:
-            save_fill(self.folder.work, _light(prepared, engine.fill()))
+            engine.run(stage, lambda step: self._step(prepared, step, last[step.stage.take]))
+            if stage == last[stage.take]:
+                fill = _light(prepared, engine.fill(stage.take))
+                save_fill(self.folder.work, fill, stage.take)
+        if self.is_filled():
             self._tidy()
 
+    def _step(self, prepared: Prepared, step: Step, last: Stage) -> None:
+        """Told after each step of the engine; draws the estimate when an interval ends, and now and
+        then within it."""
+        self.watch.step(step)
+        ended = step.done == step.stage.steps
+        due = ended or time.monotonic() - self._drawn >= PICTURE_SECONDS
+        if step.clean is not None and due:
+            clean, stage = step.clean, step.stage
+            said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
+            said = "the fill" if ended and stage == last else said
+            self._show(lambda: self._sheet(prepared, clean, said))
+            self._drawn = time.monotonic()
+
+    def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
+        Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
+
+    def _sheet(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
+        preview = Preview.load(self.folder)
+        if preview is not None:
+            preview.draw(_light(prepared, clean, preview.frames), said)
+
+    def _show(self, draw: Callable[[], None]) -> None:
+        """Draws for whoever looks on. A picture is worth no failure: what goes wrong is said."""
+        said = ""
+        try:
+            draw()
+        except Exception as error:
+            said = f"no contact sheet this time: {type(error).__name__}: {error}"
+        if said:
+            self.watch.meter.say(said)
+
     def assemble(self) -> int:
-        """Writes every frame of the result; returns how many pixels were filled.
+        """Writes every frame of every take; returns how many pixels of the shot were filled.
 
         Frames that are as they were written last are left as they are.
 
@@ -133,28 +193,26 @@ class Steps:
             MissingStepError: when there is no fill yet.
             IncompleteError: when a frame is not there in the end.
         """
-        kept = read_json(self.folder.result)
-        if kept and kept.get("frames") == self._written():
-            return int(kept["filled"])
-        fill = load_fill(self.folder.work)
+        kept = finished(self.folder, self.material)
+        if kept is not None:
+            return kept
+        filled = 0
+        for take in reversed(self.takes):  # in place, the first one's changes what is read
+            filled = self._assemble(take)
+        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
+        self._tidy()
+        return filled
+
+    def _assemble(self, take: int) -> int:
+        fill = load_fill(self.folder.work, take)
         if fill is None:
             raise MissingStepError(
                 f"there is no finished fill in {str(self.folder.work)!r}", "run `sample` first"
             )
-        filled = assemble(self.material, fill, self.watch.writing(len(self.material.frames)))
-        write_json(self.folder.result, {"filled": filled, "frames": self._written()})
-        self._tidy()
-        return filled
-
-    def _written(self) -> list[list[int]] | None:
-        """Number, size and time of change of each frame of the result; None when one is missing."""
-        if missing_mattes(self.material):
-            return None
-        try:
-            status = {f: self.material.target(f).stat() for f in self.material.frames}
-        except OSError:
-            return None
-        return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status.items()]
+        frames = len(self.material.frames)
+        tell = self.watch.writing(frames * len(self.takes))
+        before = frames * (len(self.takes) - take)
+        return assemble(self.material, fill, lambda done: tell(before + done), take)
 
     def do(self, task: str, force: bool = False) -> str:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
@@ -201,7 +259,7 @@ class Steps:
             order = names  # no other training builds upon it
         else:
             order = order[order.index(names[0]) :]
-        _remove(work, "fill.safetensors")
+        _remove(work, "fill*.safetensors")
         for pattern in ["sample-*", *(f"{name}-*" for name in order)]:
             _remove(work, f"{pattern}.safetensors")
 
@@ -212,9 +270,15 @@ class Steps:
         work = self.folder.work
         for name, steps in self.record.stages.items():
             end = f"{name}-{steps:07d}.safetensors" if name.startswith("train-") else ""
-            _remove(work, f"{name}-*.safetensors", but=end)
+            _remove(work, f"{name}-[0-9]*.safetensors", but=end)
         if self.folder.result.exists():
             _remove(work, "prepared.safetensors")
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def stages_of(record: Record, task: str) -> list[str]:
@@ -236,15 +300,17 @@ def _remove(folder: Path, pattern: str, but: str = "") -> None:
             path.unlink(missing_ok=True)
 
 
-def _light(prepared: Prepared, made: Volume | None) -> Fill:
+def _light(prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None) -> Fill:
     """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
+
+    wanted: frame numbers; left out, all.
 
     Raises:
         InfusionError: when it holds what is no number.
     """
     light = {}
     for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
-        if box.empty:
+        if box.empty or (wanted is not None and frame not in wanted):
             continue
         x = prepared.shot.clean.view(i, box).clone()
         if made is None:

@@ -10,6 +10,7 @@ from infusion_ofx.engine.inpaint import Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import JobFolder
+from infusion_ofx.losses import Losses
 from infusion_ofx.progress import Meter
 from infusion_ofx.stopping import Signals
 
@@ -42,6 +43,7 @@ class Watch:
         self._reported = 0.0
         self._saved = time.monotonic()
         self._loss: float | None = None
+        self._losses = Losses(folder)
 
     def expect(self, work: Sequence[tuple[Stage, float]]) -> None:
         """Takes the engine's stages, each with the cost of one of its steps in any one unit."""
@@ -89,6 +91,7 @@ class Watch:
                     f"training went astray at step {step.done}: the loss is {fresh}",
                     "try another --seed, or --precision float32",
                 )
+            self._losses.note(stage.name, stage.steps, step.done, fresh)
             self._loss = fresh if self._loss is None else 0.9 * self._loss + 0.1 * fresh
         earlier = self._work[: [s for s, _ in self._work].index(stage)]
         done = sum(s.steps * cost for s, cost in earlier)

@@ -18,7 +18,7 @@ import infusion_start
 from infusion_export import digest, unrecorded
 from infusion_launch import find_interpreter, kill, shown
 from infusion_settings import KEPT, data_dir, newest
-from infusion_show import pick, refresh
+from infusion_show import pick, pick_take, refresh
 from infusion_start import own
 from infusion_versions import NodeError, Version, read_json, write_json
 from infusion_watch import look, sheet, tail
@@ -71,6 +71,8 @@ def knob_changed(node: nuke.Node, knob: nuke.Knob) -> None:
     name = str(knob.name())
     if name == "result_version":
         pick(node, int(knob.value()))
+    elif name == "take":
+        pick_take(node, int(knob.value()))
     elif name == "frame_range":
         _range_knobs(node)
     elif name in ("showPanel", "inputChange"):
@@ -214,7 +216,9 @@ def make_read(node: nuke.Node) -> None:
     """Makes a Read of the result that the node shows."""
     if not node["result_version"].value():
         raise NodeError("there is no result yet")
-    folder = data_dir(node) / str(node["result_dir"].value()) / "result"
+    folder = (
+        data_dir(node) / str(node["result_dir"].value()) / "result" / str(node["take_dir"].value())
+    )
     nuke.nodes.Read(
         file=f"{folder.as_posix()}/result.%04d.exr",
         first=int(node["result_first"].value()),

@@ -22,8 +22,8 @@ NODE_VERSION = 1
 """Of the gizmo that this code belongs to."""
 
 SETTINGS = (
-    "grow", "feather", "recipe", "intervals", "steps", "sampling_steps", "seed", "device",
-    "precision", "memory", "threads", "checkpoint_minutes", "prior",
+    "grow", "feather", "recipe", "intervals", "steps", "sampling_steps", "seed", "takes", "device",
+    "precision", "memory", "threads", "checkpoint_minutes", "method", "prior", "takes_train",
 )  # fmt: skip
 """Knobs that are settings of the job, by the same name."""
 
@@ -31,7 +31,7 @@ KEPT = (
     *SETTINGS, "data_dir", "frame_range", "first", "last", "matte_channel", "output", "on_missing",
     "result_version", "use_source_files", "export_format", "views", "interpreter", "runner",
     "farm_command", "extra_args", "job_dir", "awaited", "result_dir", "result_first", "result_last",
-    "input_digest",
+    "input_digest", "take", "take_dir",
 )  # fmt: skip
 """Knobs whose values go over to a renewed node."""
 

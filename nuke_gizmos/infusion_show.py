@@ -12,7 +12,7 @@ from infusion_settings import NODE_VERSION, current, newest
 from infusion_versions import NodeError, Version
 from infusion_watch import Status, label, lines, look
 
-__all__ = ["adopt", "find_nodes", "pick", "refresh", "show"]
+__all__ = ["adopt", "find_nodes", "pick", "pick_take", "refresh", "show"]
 
 COLOURS = {"running": 0x2E5C8AFF, "waiting": 0x2E5C8AFF, "stopping": 0x2E5C8AFF,
            "done": 0x3C7A46FF, "failed": 0x9A3030FF, "lost": 0x9A3030FF}  # fmt: skip
@@ -115,6 +115,7 @@ def adopt(node: nuke.Node, version: Version) -> None:
         node["input_digest"].setValue(str(facts.get("digest", "")))
         node["awaited"].setValue(0)
         node["result_version"].setValue(version.number)
+        pick_take(node, int(node["take"].value()))
 
 
 def pick(node: nuke.Node, number: int) -> None:
@@ -130,6 +131,15 @@ def pick(node: nuke.Node, number: int) -> None:
     else:
         _set(node, "status", f"v{number:03d} is not there, or not finished")
         node["result_version"].setValue(shown)
+
+
+def pick_take(node: nuke.Node, number: int) -> None:
+    """Shows a take of the version that is shown; the nearest that it has."""
+    version = _numbered(node, int(node["result_version"].value()))
+    count = int(version.facts().get("takes", 1)) if version else 1
+    take = min(max(number, 1), count)
+    _set(node, "take_dir", f"take_{take:02d}/" if take > 1 else "")
+    _set(node, "take", take)
 
 
 def _shown(node: nuke.Node) -> int:

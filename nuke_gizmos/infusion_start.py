@@ -78,6 +78,7 @@ def _facts(node: nuke.Node, name: str, inputs: Inputs) -> dict[str, object]:
         "digest": name,
         "inputs_of": inputs.owner,
         "source": inputs.is_source,
+        "takes": node["takes"].value(),
         "runner": node["runner"].value(),
         "colour": {knob: root[knob].value() for knob in colour if root.knob(knob)},
     }

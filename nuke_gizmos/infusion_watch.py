@@ -5,7 +5,6 @@ Nuke: the same for a job of this Nuke, of one that was closed since, and of a fa
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -21,8 +20,6 @@ SILENT_SECONDS = 90.0
 """A job whose status has not been touched for so long is lost: it renews it every ten seconds."""
 
 STOPPED_CODES = (130, 143)
-
-_LOSS = re.compile(r"\s([\d.]+)%\s.*\bloss ([\d.e+-]+)")
 
 _ORDER = ("failed", "lost", "stopped", "running", "waiting", "done")
 """What is said of several views: the first of these that one of them is in."""
@@ -186,12 +183,15 @@ def _left(status: Status) -> str:
 
 
 def curve(folder: Path) -> list[tuple[float, float]]:
-    """Percent of the job and training loss, from the logs of all attempts at it."""
+    """Training loss over a job's trainings, which stand beside each other: percent of them all, and
+    loss in working units."""
+    stages = [name for name in read_json(folder / "job.json").get("stages", {}) if "train" in name]
     found = []
-    logs = sorted(folder.glob("logs/*.log"), key=lambda path: path.stat().st_mtime)
-    for path in logs:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        found += [(float(m[1]), float(m[2])) for m in map(_LOSS.search, text.splitlines()) if m]
+    for i, stage in enumerate(stages):
+        facts = read_json(folder / "report" / f"loss-{stage}.json")
+        steps = float(facts.get("steps") or 1)
+        for step, loss in facts.get("points", []):
+            found.append((100 * (i + step / steps) / len(stages), float(loss)))
     return found
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.bench import bench, law_one, telea
+from infusion_ofx.bench import bench, telea
 from infusion_ofx.bench_table import machine, markdown
 from infusion_ofx.demo import make_shot
 from infusion_ofx.errors import InfusionError, SequenceError
+from infusion_ofx.law import law_one
 from infusion_ofx.sequence.store import Sequence
 
 

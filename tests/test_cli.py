@@ -336,6 +336,15 @@ def test_info_names_the_frames_that_are_damaged_and_those_that_differ(shot: Any)
     assert re.search(r"^data windows differ +in 1005$", text, re.MULTILINE)
 
 
+def test_info_on_a_range_is_about_its_frames_alone(shot: Any) -> None:
+    (shot.folder / "plate.1002.exr").write_bytes(b"")
+    found = told(f"{shot.plate} 1001-1011x5")
+    assert (found["frames"], found["missing_frames"]) == ("1001,1006", "1011")
+    assert not found["damaged_frames"]
+    result = call("info", f"{shot.plate} 1-9")
+    assert result.exit_code == 2 and "lacks frames 1-9" in result.stderr
+
+
 def test_info_lists_the_sequences_of_a_folder(shot: Any) -> None:
     (shot.folder / "plate.1004.exr").unlink()
     (shot.folder / "still.exr").write_bytes(b"")

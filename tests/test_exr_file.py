@@ -117,6 +117,14 @@ def test_chunks_that_claim_far_more_than_the_file_holds_are_refused(tmp_path: Pa
         exr.header(tmp_path / "a.exr")
 
 
+@pytest.mark.parametrize("kind", [b"deepscanline", b"deeptile", b"tiledimage"])
+def test_a_lone_flat_part_is_what_its_flags_say_whatever_its_type_says(
+    tmp_path: Path, kind: bytes
+) -> None:
+    source = patched(tmp_path / "a.exr", b"type\0string\0", 4, kind.ljust(13))
+    do_everything(source, tmp_path / "b.exr")
+
+
 @pytest.mark.parametrize("content", [b"text, not a picture", b"SDPX" + bytes(3000)])
 def test_other_files_under_an_exr_name_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.exr").write_bytes(content)

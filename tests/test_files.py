@@ -48,8 +48,9 @@ def test_a_range_of_which_nothing_is_there_is_an_error_whatever_is_missing(
     tmp_path: Path, missing: str
 ) -> None:
     files = Files.find(touch(tmp_path, "1001"))
-    with pytest.raises(SequenceError, match="lacks frames 1-9; it has 1001"):
+    with pytest.raises(SequenceError, match="lacks frames 1-9; it has 1001") as caught:
         files.select(range(1, 10), missing)
+    assert ("--missing" in str(caught.value)) == (missing == "error")
     with pytest.raises(SequenceError, match="no frame"):
         files.select((), missing)
 
@@ -64,6 +65,20 @@ def test_a_range_after_the_name_is_what_is_meant(tmp_path: Path) -> None:
         part.select(range(5, 9))
     with pytest.raises(SequenceError, match="lacks frames 11-12"):
         Files.find(f"{text} 9-12").select()
+
+
+def test_a_path_that_is_a_frame_or_would_count_as_one_is_known(tmp_path: Path) -> None:
+    files = Files.find(touch(tmp_path / "a", "0998", "0999") + " 998")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "linked.exr").hardlink_to(tmp_path / "a" / "p.0999.exr")
+    for name in ("a/p.0999.exr", "b/p.0999.exr", "a/../b/p.999.exr", "b/p.00999.exr", "linked.exr"):
+        assert files.frame_at(tmp_path / name) == 999
+    assert files.frame_at(tmp_path / "a" / "p.1000.exr") == 1000
+    for name in ("p.0998.exr", "c/p.0998.exr", "a/q.0998.exr"):
+        assert files.frame_at(tmp_path / name) is None
+    still = Files.find(str(tmp_path / "a" / "p.0998.exr"))
+    assert still.frame_at(tmp_path / "b" / "p.0998.exr") == 998
+    assert still.frame_at(tmp_path / "a" / "p.998.exr") is None
 
 
 def test_a_name_that_exists_is_taken_as_it_is_written(tmp_path: Path) -> None:

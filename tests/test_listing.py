@@ -33,10 +33,13 @@ def test_a_folder_is_listed_by_the_last_number_of_each_name(tmp_path: Path) -> N
         *("p_v001.0999.exr", "p_v001.1000.exr", "p_v002.0999.exr"),
         *("q.9.dpx", "q.10.dpx", "q.-1.dpx", "cut-1001.png", "cut-1002.png"),
         *("a.jpg", "20240131235959.tif", "notes_1.txt", ".p.1001.exr", "x.tmp"),
+        *("comp_v001.exr", "comp_v002.exr"),
     )
     assert listed(tmp_path) == [
         "20240131235959.tif",
         "a.jpg",
+        "comp_v001.exr",
+        "comp_v002.exr",
         "cut-####.png",
         "p_v001.####.exr",
         "p_v002.0999.exr",
@@ -81,8 +84,8 @@ def test_formats_and_lone_frames_are_told_from_names() -> None:
     assert [format_of(n) for n in ("a.EXR", "b.tif", "c.tiff", "d.txt", "exr")] == [
         "openexr", "tiff", "tiff", "", "",
     ]  # fmt: skip
-    names = ("m.0007.exr", "m.exr", "m.-3.exr", "v2-12.dpx", "123456789012.exr")
-    assert [frame_of(name) for name in names] == [7, 1, -3, 12, 1]
+    names = ("m.0007.exr", "m.exr", "m.-3.exr", "v2-12.dpx", "123456789012.exr", "m_v3.exr")
+    assert [frame_of(name) for name in names] == [7, 1, -3, 12, 1, 1]
 
 
 def test_the_hint_is_the_nearest_name_in_the_folder(tmp_path: Path) -> None:

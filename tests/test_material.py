@@ -182,6 +182,8 @@ def test_frames_may_have_steps_and_gaps(shot: Shot) -> None:
         ("plate.####.exr", "is the plate itself"),
         ("", "is the plate itself"),
         ("matte.####.exr", "is the matte itself"),
+        ("plate.%05d.exr", "would count as frame 1001 of the plate"),
+        ("matte.%05d.exr", "is the matte itself"),
         ("one.exr", "names one file for 8 frames"),
     ],
 )
@@ -190,6 +192,12 @@ def test_an_output_on_the_input_or_without_a_frame_number_is_refused(
 ) -> None:
     with pytest.raises(JobError, match=fault):
         open_material(job_of(shot, output=str(shot.folder / output)))
+
+
+def test_an_output_on_a_frame_of_the_plate_that_is_not_asked_for_is_refused(shot: Shot) -> None:
+    job = job_of(shot, frames="1001", output=str(shot.folder / "plate.1002.exr"), in_place=True)
+    with pytest.raises(JobError, match="would count as frame 1002 of the plate"):
+        open_material(job)
 
 
 def test_in_place_allows_the_plate_but_never_the_matte(shot: Shot) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nuke_fake import nuke, shot
 from nuke_fake.nodes import Group, saved
-from nuke_fake.render import ALPHA, RGB, Context, load, picture, save
+from nuke_fake.render import ALPHA, RGB, Context, load, picture, read_file, save
 
 import infusion_poll
 from infusion_ofx.job import Job
@@ -182,6 +182,22 @@ def test_a_second_start_is_a_new_version_on_the_same_inputs(tmp_path: Path, pyth
     assert "v009 is not there" in node["status"].value()
     node["result_version"].setValue(0)
     assert node["has_result"].value() == 0
+
+
+def test_a_take_can_be_picked_among_those_there_are(tmp_path: Path, python: Path) -> None:
+    _, node = shot.begin(tmp_path, python)
+    node["takes"].setValue(2)
+    run(node)
+    result = tmp_path / "infusion/Infusion1/v001/main/result"
+    shutil.copytree(result, result / "take_02")
+    node["take"].setValue(2)
+    assert node["take_dir"].value() == "take_02/"
+    (read,) = (n for n in node.nodes() if n.name() == "Result")
+    assert read_file(read, Context(1001)) == str(result / "take_02" / "result.1001.exr")
+    node["take"].setValue(7)
+    assert node["take"].value() == 2, "there are two"
+    node["take"].setValue(1)
+    assert node["take_dir"].value() == ""
 
 
 def test_a_version_whose_inputs_another_uses_is_not_deleted(tmp_path: Path, python: Path) -> None:

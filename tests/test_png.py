@@ -334,6 +334,7 @@ def test_image_data_that_ends_too_soon_is_noticed(tmp_path: Path) -> None:
         ({"width": 1_000_000, "height": 1_000_000}, "absurd"),
         ({"width": 0}, "absurd"),
         ({"width": 16384, "height": 16384}, "more than its data can hold"),
+        ({"width": 1, "height": 1}, "more image data than pixels"),
         ({"colour": 5}, "header"),
         ({"bits": 3}, "header"),
         ({"bits": 4}, "header"),

@@ -63,7 +63,5 @@ def test_what_never_comes_again_is_left_to_be_made_up() -> None:
 def test_nothing_but_the_mattes_hole_is_taken() -> None:
     truth, unknown = _texture(still=True), _unknown()
     unknown[3][0, 5, 5] = 1  # a pixel of the plate that is not finite
-    routed = route(
-        _hidden(truth, unknown), unknown, BOXES, [HOLE] * FRAMES, all_that_is_seen=True
-    )
+    routed = route(_hidden(truth, unknown), unknown, BOXES, [HOLE] * FRAMES, all_that_is_seen=True)
     assert all(part.box.intersect(HOLE) == part.box for part in routed)

@@ -73,7 +73,7 @@ def describe_folder(folder: str) -> Facts:
 
 
 def describe(text: str, view: str = "") -> Facts:
-    """What a sequence holds, in JSON-ready values; pixels are not read.
+    """What a sequence, or the range of it that is named, holds; pixels are not read.
 
     Raises:
         SequenceError: when there is no such sequence, or no frame of it can be read.
@@ -86,12 +86,13 @@ def describe(text: str, view: str = "") -> Facts:
     headers: dict[int, Header] = {}
     damaged: dict[str, str] = {}
     error: SequenceError | None = None
-    for frame, path in files.by_frame.items():
+    for frame in _asked(files):
         try:
-            headers[frame] = read_header(path)
+            headers[frame] = read_header(files.by_frame[frame])
         except SequenceError as caught:
             error, damaged[str(frame)] = caught, str(caught)
     if not headers:
+        files.select(missing="skip")  # says so where none of the range is there
         raise error or SequenceError(f"{text!r} holds no frame")
     return {
         **_frames(files),
@@ -102,10 +103,16 @@ def describe(text: str, view: str = "") -> Facts:
     }
 
 
+def _asked(files: Files) -> list[int]:
+    """The frames that are there, of the range after the name if there is one."""
+    named = set(files.named or files.by_frame)
+    return [frame for frame in files.by_frame if frame in named]
+
+
 def _frames(files: Files) -> Facts:
     from infusion_ofx.sequence.ranges import format_frames
 
-    frames = list(files.by_frame)
+    frames = _asked(files)
     return {
         "sequence": files.pattern.text,
         "still": files.still,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
+__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Recipe:
     else."""
 
     network: str
-    """``paper`` or ``light``; see network.py."""
+    """``paper`` or ``light``, see network.py; ``patches`` is none: the fill of patch.py."""
     width: int
     levels: int
     schedule: str
@@ -52,6 +52,12 @@ class Recipe:
     """Pixels round what sampling sees that training sees as well."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
+    block: int = 16_000_000
+    """Most pixels times frames that a fill of patches works on at once."""
+    takes: int = 1
+    """Results, each sampled from noise of its own."""
+    takes_train: bool = False
+    """Whether each take has a training of its own, or all share the first one's."""
 
 
 _LIGHT = Recipe(
@@ -77,6 +83,14 @@ RECIPES = {
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
 defaults."""
+
+
+PATCHES = Recipe(
+    network="patches", width=0, levels=0, schedule="log-uniform", intervals=1, steps=0,
+    sampling_steps=100, frames=1_000_000, context=0, reach=96, tile=1_000_000,
+)  # fmt: skip
+"""Nothing is trained, and the sampling steps are hundredths of the work: patch.py's own settings
+say the rest. One window over all frames, whose surroundings are what patches are taken from."""
 
 
 def choose(
@@ -115,21 +129,31 @@ class Stage:
     interval: int | None
     """0 is the noisiest; None is training over all levels."""
     steps: int
+    take: int = 1
 
     @property
     def name(self) -> str:
-        """``train-shared``, ``train-03``, ``sample-03``: what its checkpoints are called by."""
+        """``train-shared``, ``train-03``, ``sample-03-take02``: what its checkpoints are called
+        by."""
         part = "shared" if self.interval is None else f"{self.interval:02d}"
-        return f"{self.kind}-{part}"
+        take = f"-take{self.take:02d}" if self.take > 1 else ""
+        return f"{self.kind}-{part}{take}"
 
 
 def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
-    shared = [Stage("train", None, recipe.shared_steps)] if recipe.shared_steps else []
-    for interval, count in enumerate(calls):
-        if count:  # with fewer calls than intervals some are never sampled: no need to train them
-            shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
-    return shared
+    work = []
+    for take in range(1, recipe.takes + 1):
+        trained = recipe.steps > 0 and (take == 1 or recipe.takes_train)
+        if trained and recipe.shared_steps:
+            work.append(Stage("train", None, recipe.shared_steps, take))
+        for interval, count in enumerate(calls):
+            if not count:  # fewer calls than intervals: some are never sampled, nor trained
+                continue
+            if trained:
+                work.append(Stage("train", interval, recipe.steps, take))
+            work.append(Stage("sample", interval, count, take))
+    return work
 
 
 def before(stage: Stage, work: list[Stage]) -> Stage | None:
@@ -139,7 +163,7 @@ def before(stage: Stage, work: list[Stage]) -> Stage | None:
     as published; after a shared training each interval starts from that, and none waits for
     another.
     """
-    alike = [other for other in work if other.kind == stage.kind]
+    alike = [other for other in work if (other.kind, other.take) == (stage.kind, stage.take)]
     place = alike.index(stage)
     if not place:
         return None
@@ -147,5 +171,6 @@ def before(stage: Stage, work: list[Stage]) -> Stage | None:
 
 
 def trainer(stage: Stage, work: list[Stage]) -> Stage:
-    """The training whose network a sampling stage calls."""
-    return next(s for s in work if s.kind == "train" and s.interval == stage.interval)
+    """The training whose network a sampling stage calls: its take's own, or the first one's."""
+    alike = [s for s in work if s.kind == "train" and s.interval == stage.interval]
+    return next((s for s in alike if s.take == stage.take), alike[0])

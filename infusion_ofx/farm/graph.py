@@ -5,7 +5,8 @@
 
 Where a recipe trains over all noise levels first, its intervals do not wait for each other: they
 are the tasks that spread. A recipe without that, as the published one, trains each interval from
-the one before it, which is one chain and so one task. Standard library only.
+the one before it, which is one chain and so one task. A task does its part of every take. Where
+nothing is trained there is no such step. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from dataclasses import dataclass
 
 from infusion_ofx.folder import Record
 
-__all__ = ["Step", "graph"]
+__all__ = ["CPUS", "RETRIES", "Step", "graph"]
 
 MIB = 2**20
+
+CPUS = 4
+"""Processors for a task of a job that names no number of threads."""
+
+RETRIES = 3
+"""How often a farm that counts may try a task that has failed again."""
 
 CUDA_MIB = 3072
 """Host memory that the libraries of a GPU take beside the job's own."""
@@ -31,6 +38,8 @@ class Step:
     needs: tuple[str, ...]
     """Steps all of whose tasks must have ended well before any of this one begins."""
     gpu: bool
+    cpus: int
+    """Processors that a task needs."""
     memory: int
     """Host memory that a task needs, MiB."""
     gpu_memory: int = 0
@@ -54,22 +63,26 @@ class Step:
         return ["infusion", verb, folder, *(["--interval", which] if which else [])]
 
 
-def graph(record: Record) -> list[Step]:
-    """The steps of a job in an order that works."""
+def graph(record: Record, cpus: int = 0) -> list[Step]:
+    """The steps of a job in an order that works.
+
+    cpus: processors for each task; 0: as many as the job has threads, or CPUS.
+    """
+    cpus = cpus or record.job.threads or CPUS
     gpu = record.job.device != "cpu"
     budget = int(record.job.memory * 1024)
     needed = -(-record.memory // MIB) or budget
-    steps = [Step("prepare", (), False, budget)]
+    steps = [Step("prepare", (), False, cpus, budget)]
 
     def add(name: str, intervals: tuple[int, ...] = ()) -> None:
         host, device = (needed + CUDA_MIB, needed) if gpu else (needed, 0)
-        steps.append(Step(name, (steps[-1].name,), gpu, host, device, intervals))
+        steps.append(Step(name, (steps[-1].name,), gpu, cpus, host, device, intervals))
 
     if "train-shared" in record.stages:
         add("train-shared")
-        names = [n for n in record.stages if n.startswith("train-") and n != "train-shared"]
-        add("train", tuple(int(name.removeprefix("train-")) for name in names))
-    else:
+        names = [name.removeprefix("train-") for name in record.stages]
+        add("train", tuple(int(name) for name in names if name.isdecimal()))
+    elif any(name.startswith("train-") for name in record.stages):
         add("train")
     add("sample")
-    return [*steps, Step("assemble", ("sample",), False, budget)]
+    return [*steps, Step("assemble", ("sample",), False, cpus, budget)]

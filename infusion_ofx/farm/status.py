@@ -16,7 +16,7 @@ from typing import Any
 
 from infusion_ofx.attempt import HEARTBEAT_SECONDS
 from infusion_ofx.farm.graph import graph
-from infusion_ofx.folder import JobFolder, Record, read_json
+from infusion_ofx.folder import JobFolder, Record, fill_name, read_json
 
 __all__ = ["SILENT_SECONDS", "JobStatus", "TaskStatus", "status"]
 
@@ -86,7 +86,7 @@ def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
     """Whether a task's result is there, or that of one after it, which has made it needless."""
     if task == "assemble":
         return folder.result.exists()
-    if (folder.work / "fill.safetensors").exists():
+    if all((folder.work / fill_name(t)).exists() for t in range(1, record.job.takes + 1)):
         return True
     if task == "prepare":
         return (folder.work / "prepared.safetensors").exists()

@@ -53,7 +53,7 @@ class Sources:
         for j, homography in self._around(i):
             seen = _seen(self.view(j), homography, points)
             if seen.any():
-                worth[j] = (seen / abs(j - i)  ** 0.5, homography)
+                worth[j] = (seen / abs(j - i) ** 0.5, homography)
         chosen: list[tuple[View, Array]] = []
         held = np.zeros((3, points.shape[1]))  # worth of each point's three best sources so far
         enough = 0.0

@@ -17,7 +17,7 @@ __all__ = ["parse"]
 
 _MAGIC = b"\x76\x2f\x31\x01"
 _TYPES = {0: ("uint", 4), 1: ("half", 2), 2: ("float", 4)}
-_TILED, _MULTIPART = 0x200, 0x1000
+_TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000
 _MOST_CHANNELS = 1024
 """Of a part; OpenImageIO reads no more."""
 _MOST_PARTS = 1024
@@ -114,13 +114,12 @@ def _name(data: bytes, at: int) -> tuple[bytes, int]:
 
 def _stored_part(attributes: dict[str, Attribute], flags: int) -> StoredPart:
     kind = attributes["type"].value if "type" in attributes else b""
-    is_deep = kind.startswith(b"deep")
     # A single flat part may keep a "type" or "tiles" of another life; its flag says what it is.
-    is_plain = not flags & _MULTIPART and not is_deep
+    is_plain = not flags & (_MULTIPART | _DEEP)
     return StoredPart(
         attributes,
         is_tiled=bool(flags & _TILED) if is_plain else b"tile" in kind,
-        is_deep=is_deep,
+        is_deep=not is_plain and kind.startswith(b"deep"),
         window=_box(attributes["dataWindow"]),
         display=_box(attributes["displayWindow"]),
         channels=_channels(attributes["channels"].value),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import bisect
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from infusion_ofx.errors import SequenceError
 from infusion_ofx.sequence.listing import frame_of, nearest_name, only_sequence
 from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
 from infusion_ofx.sequence.ranges import MOST_FRAMES, gaps, parse_frames, short_frames, split_range
+from infusion_ofx.sequence.source import is_same_file
 
 __all__ = ["Files"]
 
@@ -69,6 +72,26 @@ class Files:
         path = self.by_frame.get(frame)
         return path.name if path else self.pattern.path(frame).name
 
+    def frame_at(self, path: Path) -> int | None:
+        """The frame that a file is of, by whatever name, or would be once it is written."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            folder = Path(self.pattern.folder)
+            is_new = not self.still and is_same_file(path.parent, folder)
+            return next(iter(self.pattern.match([path.name])), None) if is_new else None
+        return self._identities.get((status.st_dev, status.st_ino))
+
+    @cached_property
+    def _identities(self) -> dict[tuple[int, int], int]:
+        """Frames by what the system knows their files by."""
+        found = {}
+        for frame, path in self.by_frame.items():
+            with suppress(OSError):
+                status = os.stat(path)
+                found[status.st_dev, status.st_ino] = frame
+        return found
+
     def gaps(self) -> tuple[int, ...]:
         """Frames that have no file: of the range after the name, else between first and last.
 
@@ -106,10 +129,11 @@ class Files:
         lacking = () if self.still else tuple(f for f in wanted if f not in self.by_frame)
         if lacking and (missing == "error" or len(lacking) == len(wanted)):
             there = short_frames(self.by_frame)
-            take = "narrow the range" if frames or self.named else f"say --frames {there}"
+            take = "change the range" if frames or self.named else f"say --frames {there}"
+            choose = ", or choose --missing hold, skip or black" if missing == "error" else ""
             raise SequenceError(
                 f"{self.text!r} lacks frames {short_frames(lacking)}",
-                f"it has {there}; render them, {take}, or choose --missing hold, skip or black",
+                f"it has {there}; render them, {take}{choose}",
             )
         left_out, known = set(lacking) if missing == "skip" else set(), list(self.by_frame)
         return {

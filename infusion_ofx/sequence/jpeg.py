@@ -64,7 +64,9 @@ def _layout(path: Path) -> _Layout:
             raise ValueError("is damaged in its header")
         bits, height, width, channels = struct.unpack_from(">BHHB", frames[0])
         samples = width * height * channels
-        check_size(width, height, samples, min(size * _GROWTH, _MOST_SAMPLES))
+        check_size(width, height, samples, size * _GROWTH)
+        if samples > _MOST_SAMPLES:
+            raise ValueError(f"has {samples} samples, more than are read of a JPEG")
         if samples * sum(marker == _SCAN for marker, _ in segments) > _MOST_VISITS:
             raise ValueError("has more scans than any picture needs")
         return _Layout(width, height, bits, channels, segments)

@@ -25,6 +25,8 @@ FORMATS = {
 
 _FILM = ("openexr", "dpx")
 _NUMBER = re.compile(r"(.*?)(-?[0-9]+)([^0-9]*)", re.DOTALL)
+_VERSION = re.compile(r"(?:^|[._ -])[vV]$")
+"""Before a number: it is a version, as in ``comp_v002.exr``, and no frame."""
 _MOST_NAMES = 20_000
 """Names that are looked at for a hint."""
 
@@ -56,10 +58,13 @@ def list_sequences(folder: str) -> list[Pattern]:
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """A name before, in and after its last number; a dash belongs to it after a separator only."""
+    """A name before, in and after its last number; a dash belongs to it after a separator only.
+
+    All of it before, where the number is a version, a date or a checksum and no frame.
+    """
     stem, extension = os.path.splitext(name)
     match = _NUMBER.fullmatch(stem)
-    if match is None or len(match[2].lstrip("-0")) > 9:  # a date or a checksum is no frame
+    if match is None or len(match[2].lstrip("-0")) > 9 or _VERSION.search(match[1]):
         return name, "", ""
     head, number, tail = match[1], match[2], match[3] + extension
     if number[0] == "-" and head and head[-1] not in "._ ":

@@ -135,6 +135,8 @@ def _parse(head: bytes, chunks: tuple[_Chunk, ...]) -> _Layout:
     stored = sum(chunk.length for chunk in data)
     claimed = -(-width * _SAMPLES[colour] * bits // 8) * height
     check_size(width, height, claimed, stored * _DEFLATE_MOST)
+    if stored > 2 * claimed + 64 * height:  # libpng unpacks what is too much before it says so
+        raise ValueError("is damaged: it has more image data than pixels")
     if layout.interlaced and claimed > _MOST_INTERLACED:
         raise ValueError(f"has {claimed} bytes of samples interlaced, which must be read as one")
     return layout

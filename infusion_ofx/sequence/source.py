@@ -19,6 +19,7 @@ __all__ = [
     "copy_file",
     "damaged",
     "is_absurd",
+    "is_same_file",
     "printable",
     "reading",
 ]
@@ -93,6 +94,14 @@ def copy_file(path: Path, target: Path) -> None:
     with reading(path):
         path.open("rb").close()  # so that what fails below is the target's fault
     shutil.copyfile(path, target)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file or folder, by whatever names; False where one is not there."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def is_absurd(width: int, height: int) -> bool:

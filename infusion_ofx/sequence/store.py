@@ -7,7 +7,6 @@ sees the old frame or the new one, never a part of one.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable
 from collections.abc import Sequence as Names
 from pathlib import Path
@@ -30,8 +29,9 @@ from infusion_ofx.sequence.frame import Box, Channel, Edit, Header, Picked
 from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.queues import WriteBehind, read_ahead
 from infusion_ofx.sequence.ranges import format_frames, short_frames
+from infusion_ofx.sequence.source import is_same_file
 
-__all__ = ["Sequence", "WriteBehind", "is_same_file", "read_ahead", "sweep"]
+__all__ = ["Sequence", "WriteBehind", "read_ahead", "sweep"]
 
 Array = npt.NDArray[Any]
 
@@ -147,6 +147,10 @@ class Sequence:
     def name(self, frame: int) -> str:
         """The name of a frame's file, also where there is none and another stands in."""
         return self._files.name(frame)
+
+    def frame_at(self, path: Path) -> int | None:
+        """The frame that a file is of, or would be once it is written, asked for or not."""
+        return self._files.frame_at(path)
 
     @property
     def note(self) -> str:
@@ -271,11 +275,3 @@ def _on_black(edit: Edit) -> Edit:
     here = edit.box.slices(inner)
     whole[data.slices(inner)] = np.where(edit.where[here][..., None], pixels[here], 0)
     return Edit(edit.picked, data, whole, np.ones((data.height, data.width), np.bool_))
-
-
-def is_same_file(source: Path, target: Path) -> bool:
-    """Whether two paths are one file, by whatever names; False where one is not there."""
-    try:
-        return os.path.samefile(source, target)
-    except OSError:
-        return False
