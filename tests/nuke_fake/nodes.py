@@ -265,6 +265,39 @@ def build(session: Session, nodes: tuple[Parsed, ...], name: str) -> Group:
     return group
 
 
+def dump(session: Session) -> str:
+    """The whole script as Nuke saves it: each node after those that it is connected to."""
+    tops = [node for node in session.nodes.values() if node._above is session.root]
+    parts = []
+    for node in sorted(tops, key=lambda each: isinstance(each, Group)):
+        for source in reversed(node._inputs):
+            parts.append(f"push ${source.name()}" if source else "push 0")
+        if isinstance(node, Group):
+            parts.append(saved(node).partition("\n")[2].rstrip())
+        else:
+            body = f" inputs {node.inputs()}\n name {node.name()}\n{node.writeKnobs()}"
+            parts.append(f"{node.Class()} {{\n{body}\n}}")
+        parts.append(f"set {node.name()} [stack 0]")
+    return "\n".join(parts) + "\n"
+
+
+def read_script(session: Session, text: str) -> None:
+    """Makes the nodes of a whole script."""
+    nodes = parse(text)
+    made: dict[str, Node] = {}
+    for i, each in enumerate(nodes):
+        if each.depth:
+            continue
+        if each.kind == "Group":
+            inner = tuple(node for node in nodes[i + 1 :] if node.id.startswith(each.id + "."))
+            made[each.id] = build(session, (each, *inner), each.name)
+        else:
+            made[each.id] = create(session, each.kind, {**each.knobs, "name": each.name})
+        made[each.id]._inputs = [made.get(source) for source in each.inputs]
+    for node in made.values():
+        node._call("onCreate")
+
+
 def saved(node: Group) -> str:
     """The group's text with the values that it has now: what a script or a paste buffer holds."""
     text = GIZMO.read_text(encoding="utf-8")
