@@ -324,7 +324,9 @@ def test_frames_that_are_as_they_were_written_are_left_alone(shot: Shot) -> None
 def test_a_finished_job_keeps_its_networks_and_its_fill_and_nothing_large(shot: Shot) -> None:
     work = Path(run(job_in(shot.folder, checkpoint_minutes=0.0)).folder) / "work"
     kept = {path.name for path in work.iterdir()}
-    assert kept == {"arithmetic", "fill.safetensors", "train-00-0000002.safetensors"}
+    assert kept == {
+        "arithmetic", "preview.safetensors", "fill.safetensors", "train-00-0000002.safetensors",
+    }  # fmt: skip
 
 
 def test_another_seed_is_another_fill_in_another_folder(shot: Shot) -> None:

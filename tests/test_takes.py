@@ -110,7 +110,10 @@ def test_a_job_that_is_stopped_within_a_take_goes_on_from_there(
     assert takes_of(shot, takes=2) == takes_of(shot, "unbroken", 2)
     work = {path.name for path in (Path(result.folder) / "work").iterdir()}
     training = "train-00-0000002.safetensors"
-    assert work == {"arithmetic", "fill.safetensors", "fill-take02.safetensors", training}
+    assert work == {
+            "arithmetic", "preview.safetensors", "fill.safetensors", "fill-take02.safetensors",
+            training,
+        }  # fmt: skip
 
 
 def test_a_take_that_would_lie_on_the_plate_is_refused(shot: Shot) -> None:
