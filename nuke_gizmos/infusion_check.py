@@ -16,6 +16,7 @@ import nuke
 from infusion_launch import environment, find_interpreter
 from infusion_settings import NODE_VERSION, data_dir, span, views
 from infusion_versions import NodeError
+from infusion_watch import clock
 
 __all__ = ["estimate", "faults"]
 
@@ -138,12 +139,11 @@ def _ask(argv: list[str], folder: Path | None) -> tuple[int, str, str]:
 
 
 def _of_check(facts: dict[str, Any]) -> str:
-    gib = 2**30
-    minutes = facts["seconds"] / 60
+    memory, disk = (facts[name] / 2**30 for name in ("memory_needed", "disk_needed"))
+    held = sum(1 for pixels in facts["hole_pixels"] if pixels)
     return (
-        f"about {minutes:.0f} min on {facts['device']}, {facts['memory_needed'] / gib:.1f} GiB of "
-        f"memory, {facts['disk_needed'] / gib:.2f} GiB of disk; hole in "
-        f"{sum(1 for pixels in facts['hole_pixels'] if pixels)} of {facts['count']} frames"
+        f"about {clock(facts['seconds'])} on {facts['device']}, {memory:.1f} GiB of memory, "
+        f"{disk:.2f} GiB of disk; a hole in {held} of {facts['count']} frames"
     )
 
 

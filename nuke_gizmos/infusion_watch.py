@@ -14,7 +14,7 @@ from typing import Any
 
 from infusion_versions import Version, read_json
 
-__all__ = ["Status", "curve", "label", "lines", "look", "sheet", "tail"]
+__all__ = ["Status", "clock", "curve", "label", "lines", "look", "sheet", "tail"]
 
 SILENT_SECONDS = 90.0
 """A job whose status has not been touched for so long is lost: it renews it every ten seconds."""
@@ -174,11 +174,14 @@ def lines(name: str, status: Status) -> list[str]:
 
 
 def _left(status: Status) -> str:
-    if status.seconds_left is None:
-        return ""
-    minutes = status.seconds_left / 60
+    return "" if status.seconds_left is None else clock(status.seconds_left)
+
+
+def clock(seconds: float) -> str:
+    """A time for people: ``40 s``, ``41 min`` or ``2.5 h``."""
+    minutes = seconds / 60
     if minutes < 1:
-        return f"{status.seconds_left:.0f} s"
+        return f"{seconds:.0f} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
