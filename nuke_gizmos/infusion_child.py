@@ -20,7 +20,7 @@ from typing import Any
 STOPPED = (130, 143)
 """Infusion's exit codes for a job that was asked to stop."""
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS, BEAT_SECONDS = 0.5, 10.0
 
 
 def main(version: Path) -> int:
@@ -60,7 +60,11 @@ def _run(version: Path, folder: Path, command: list[str], log: Any) -> int:
     except OSError as error:
         log.write(f"{command[0]}: {error.strerror}\n".encode())
         return 127
+    beat = 0.0
     while process.poll() is None:
+        if time.monotonic() - beat >= BEAT_SECONDS:
+            beat = time.monotonic()
+            os.utime(version / "process.json")
         # A job that is only just beginning takes ``cancel`` for an old one: it is asked again.
         if (version / "stop").exists():
             (folder / "cancel").touch()

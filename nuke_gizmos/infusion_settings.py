@@ -29,11 +29,11 @@ SETTINGS = (
 
 KEPT = (
     *SETTINGS, "data_dir", "frame_range", "first", "last", "matte_channel", "output", "on_missing",
-    "result_version", "use_source_files", "export_format", "views", "interpreter", "runner",
-    "farm_command", "extra_args", "job_dir", "awaited", "result_dir", "result_first", "result_last",
-    "input_digest", "take", "take_dir",
+    "use_source_files", "export_format", "views", "interpreter", "runner",
+    "farm_command", "extra_args", "job_dir", "awaited", "input_digest", "result_first",
+    "result_last", "result_dir", "result_version", "take_dir", "take",
 )  # fmt: skip
-"""Knobs whose values go over to a renewed node."""
+"""Knobs whose values go over to a renewed node, each after those that its change looks at."""
 
 RECIPES_OWN = ("intervals", "steps", "sampling_steps")
 """Settings whose 0 stands for the recipe's own number."""

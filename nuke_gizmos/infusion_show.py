@@ -8,7 +8,7 @@ from pathlib import Path
 import nuke
 
 from infusion_export import digest, unrecorded
-from infusion_settings import NODE_VERSION, current, newest
+from infusion_settings import NODE_VERSION, current, folder_name, newest
 from infusion_versions import NodeError, Version
 from infusion_watch import Status, label, lines, look
 
@@ -40,7 +40,7 @@ def refresh(node: nuke.Node) -> Status:
         version = None
     if version is None:
         with unrecorded():
-            _buttons(node, Status())
+            _buttons(node, Status(), mine=True)
         return Status()
     status = look(version)
     show(node, version, status)
@@ -60,7 +60,7 @@ def show(node: nuke.Node, version: Version, status: Status) -> None:
         _set(node, "status", lines(version.name, status)[0])
         _set(node, "details", "\n".join(lines(version.name, status)))
         _set(node, "tile_color", COLOURS.get(status.state, PLAIN))
-        _buttons(node, status)
+        _buttons(node, status, mine=version.node == folder_name(node))
     if status.state == "done" and int(node["awaited"].value()) == version.number:
         adopt(node, version)
 
@@ -70,11 +70,14 @@ def _set(node: nuke.Node, name: str, value: object) -> None:
         node[name].setValue(value)
 
 
-def _buttons(node: nuke.Node, status: Status) -> None:
-    """Only what makes sense can be pressed; an older node can be renewed."""
+def _buttons(node: nuke.Node, status: Status, *, mine: bool) -> None:
+    """Only what makes sense can be pressed; an older node can be renewed.
+
+    mine: whether the job was started under this node's name; a copy may start its own beside it.
+    """
     ours = int(node["node_version"].value())
     usable, active = ours <= NODE_VERSION, status.state in ACTIVE
-    node["start"].setEnabled(usable and not active)
+    node["start"].setEnabled(usable and not (active and mine))
     node["resume"].setEnabled(usable and status.state in ("stopped", "failed", "lost"))
     node["stop"].setEnabled(active)
     node["upgrade"].setVisible(ours < NODE_VERSION)

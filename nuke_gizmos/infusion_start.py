@@ -120,6 +120,7 @@ def resume(node: nuke.Node) -> None:
     for view in version.views:
         for name in ("cancel", "error.json"):
             (version.view(view) / name).unlink(missing_ok=True)
+    write_json(version.path / "nuke.json", {**version.facts(), "runner": node["runner"].value()})
     _launch(node, version)
     with nuke.Undo(f"Infusion resumes {version.name}"):
         node["awaited"].setValue(version.number)

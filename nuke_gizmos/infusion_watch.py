@@ -55,7 +55,8 @@ def look(version: Version) -> Status:
     percent = sum(each.percent for each in found) / len(found)
     state = worst.state
     if state in ("running", "waiting") and (version.path / "stop").exists():
-        state = "stopping"
+        idle = state == "waiting" and version.facts().get("runner") != "this machine"
+        state = "stopped" if idle else "stopping"
     return Status(**{**vars(worst), "state": state, "percent": percent})
 
 
@@ -77,7 +78,8 @@ def _state(
     if error:
         return "stopped" if error.get("code") in STOPPED_CODES else "failed"
     told = str(facts.get("state") or _tasks(folder).get("state") or "")
-    if told == "running" and _silent(folder / "status.json"):
+    said = [folder / "status.json", *folder.glob("tasks/*.json")]
+    if told == "running" and all(map(_silent, said)):
         return "lost"
     if not told and not _alive(version):
         return "lost"
@@ -85,22 +87,19 @@ def _state(
 
 
 def _alive(version: Version) -> bool:
-    """Whether something may still come of a job that has said nothing: it waits for a farm, its
-    process has only just been made, or another view is being worked on."""
+    """Whether something may still come of a job that has said nothing: it waits for a farm, or its
+    process has only just been made, or is there and renews its file."""
     if version.facts().get("runner") != "this machine":
         return True
-    if not _silent(version.path / "plan.json"):
-        return True
-    others = [version.view(view) / "status.json" for view in version.views]
-    return any(path.exists() and not _silent(path) for path in others)
+    return not _silent(version.path / "process.json") or not _silent(version.path / "plan.json")
 
 
 def _silent(path: Path) -> bool:
     """Whether a file has not been touched for long, by the clock of its own file server."""
     try:
         touched = os.stat(path).st_mtime
-    except OSError:
-        return False
+    except FileNotFoundError:
+        return True
     return time.time() - touched > SILENT_SECONDS and _now(path.parent) - touched > SILENT_SECONDS
 
 
