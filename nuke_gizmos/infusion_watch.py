@@ -64,7 +64,7 @@ def _view(version: Version, view: str) -> Status:
     folder = version.view(view)
     facts, error = read_json(folder / "status.json"), read_json(folder / "error.json")
     state = _state(version, folder, facts, error)
-    if state in ("failed", "stopped"):
+    if error and state in ("failed", "stopped"):
         facts = {**facts, "message": error.get("message"), "hint": error.get("hint")}
     tasks = _tasks(folder) if not facts.get("state") else {}
     return _status(state, {**tasks, **facts}, view)
