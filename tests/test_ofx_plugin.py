@@ -273,9 +273,9 @@ def test_a_result_of_another_size_is_not_shown_and_refresh_says_why(
     assert same(node.render(1), large)
     assert node.press("refresh") == "not shown: the result is 16 x 12, this picture is 32 x 24"
     fits = node_with(aspect=2.0)
-    assert fits.press("refresh") == "no job yet" and not fits.is_identity(1)
+    assert fits.press("refresh") == "done" and not fits.is_identity(1)
     half = node_with(frames=lambda name, time: halved(plate(time)), scale=(0.5, 0.5))
-    assert half.press("refresh") == "no job yet"
+    assert half.press("refresh") == "done"
 
 
 def test_a_source_that_is_not_premultiplied_gets_its_fill_divided(
@@ -447,6 +447,46 @@ def test_refresh_says_how_the_job_stands(
     assert node.press("refresh") == "no job yet"
     status(folder, **facts)
     assert node.press("refresh") == said
+
+
+def test_whatever_a_status_holds_refresh_says_a_line_of_text(
+    node_with: Callable[..., Instance], folder: Path
+) -> None:
+    node = node_with()
+    status(folder, state="failed", error={"message": '\u00e9\\ "x" \u2026' * 3, "code": 1})
+    path = folder / "plate/v001/status.json"
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        assert "\n" not in node.press("refresh")
+    for odd in (b"\0" * 99, b'"state": "' + b"x" * 40000, b'"state": "\\', b'"state": "\\u12'):
+        path.write_bytes(odd)
+        assert "\n" not in node.press("refresh")
+    status(folder, state="failed", error={"message": "\u00e9" * 9000})
+    assert 200 < node.press("refresh").count("\u00e9") < 512
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (b"one\ntwo\n\n\n", "two"),
+        (b"two\r\n", "two"),
+        (b"\n\n", "no job yet"),
+        (b"", "no job yet"),
+        ("\u00e9".encode() * 4000, None),
+        (
+            b"\xff\xc3(\xed\xa0\x80\xf4\x90\x80\x80 \x1b[0m \xf0\x9f\x8e\xac",
+            "??(??????? \u0020[0m \U0001f3ac",
+        ),
+    ],
+    ids=["two lines", "of Windows", "no words", "empty", "long", "no UTF-8"],
+)
+def test_refresh_says_the_engines_last_words(
+    log: bytes, said: str | None, node_with: Callable[..., Instance], folder: Path
+) -> None:
+    (folder / "engine.log").write_bytes(log)
+    heard = node_with().press("refresh")
+    assert heard == said if said is not None else heard.count("\u00e9") > 200
 
 
 def test_refresh_makes_the_host_render_anew(

@@ -157,17 +157,22 @@ static void running_line(const char *json, char *line, size_t size)
         snprintf(line, size, "running: %s, %s %%", stage, percent);
 }
 
+/* Whether there is a whole result to look at. */
+static int is_shown(const Instance *instance)
+{
+    char path[PATH_SIZE];
+    return job_path(instance, "shown", path, sizeof path) == 0 && system_age(path) >= 0;
+}
+
 static void ended_line(const Instance *instance, const char *json, char *line, size_t size)
 {
-    char state[32], message[LINE_SIZE], path[PATH_SIZE];
+    char state[32], message[LINE_SIZE];
     json_text(json, "state", state, sizeof state);
     json_text(json, "message", message, sizeof message);
     if (strcmp(state, "done") != 0)
         snprintf(line, size, "%s: %s", state, message);
-    else if (job_path(instance, "shown", path, sizeof path) == 0 && system_age(path) >= 0)
-        snprintf(line, size, "done");
     else
-        snprintf(line, size, "done; the frames are on their way");
+        snprintf(line, size, is_shown(instance) ? "done" : "done; the frames are on their way");
 }
 
 void status_line(const Instance *instance, char *line, size_t size)
@@ -181,7 +186,8 @@ void status_line(const Instance *instance, char *line, size_t size)
     else if (age >= 0)
         ended_line(instance, json, line, size);
     else {
-        read_log(instance, said, sizeof said); /* it has no job of its own yet, or never will */
-        snprintf(line, size, "%s", said[0] ? said : "no job yet");
+        /* No engine of this node's has a job yet; a farm's job is done without one. */
+        read_log(instance, said, sizeof said);
+        snprintf(line, size, "%s", said[0] ? said : is_shown(instance) ? "done" : "no job yet");
     }
 }
