@@ -498,6 +498,8 @@ def test_refresh_makes_the_host_render_anew(
     status(folder, state="done")
     show(folder, 1)
     assert (node.press("refresh"), node.get("result_version")) == ("done", 1)
+    (folder / "shown").write_text("plate/v000/fills\n")
+    assert node.press("refresh") == "done; the frames are on their way"
     node.set(result_version=2**31 - 1)
     node.press("refresh")
     assert node.get("result_version") == 0

@@ -7,11 +7,17 @@
 
 enum { STATUS_SIZE = 16384, SILENT_SECONDS = 90 };
 
+/* What `current` or `shown` points to, from the job folder on. */
+static int read_pointer(const Instance *instance, const char *name, char *line, size_t size)
+{
+    char path[PATH_SIZE];
+    return job_path(instance, name, path, sizeof path) == 0 ? read_line(path, line, size) : -1;
+}
+
 int engine_folder(const Instance *instance, char *path, size_t size)
 {
-    char pointer[PATH_SIZE], current[PATH_SIZE];
-    if (job_path(instance, "current", pointer, sizeof pointer) != 0 ||
-        read_line(pointer, current, sizeof current) != 0)
+    char current[PATH_SIZE];
+    if (read_pointer(instance, "current", current, sizeof current) != 0)
         return -1;
     return job_path(instance, current, path, size);
 }
@@ -157,11 +163,16 @@ static void running_line(const char *json, char *line, size_t size)
         snprintf(line, size, "running: %s, %s %%", stage, percent);
 }
 
-/* Whether there is a whole result to look at. */
+/* Whether what is shown is whole and the newest job's, not the one's before. */
 static int is_shown(const Instance *instance)
 {
-    char path[PATH_SIZE];
-    return job_path(instance, "shown", path, sizeof path) == 0 && system_age(path) >= 0;
+    char current[PATH_SIZE], shown[PATH_SIZE], fills[PATH_SIZE];
+    if (read_pointer(instance, "shown", shown, sizeof shown) != 0)
+        return 0;
+    if (read_pointer(instance, "current", current, sizeof current) != 0 ||
+        strcmp(current, ".") == 0)
+        return 1; /* the folder is that of one job */
+    return join(fills, sizeof fills, current, "/fills", NULL) == 0 && strcmp(shown, fills) == 0;
 }
 
 static void ended_line(const Instance *instance, const char *json, char *line, size_t size)
