@@ -84,14 +84,19 @@ def test_the_wheel_holds_what_is_imported_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "infusion_ofx",
         "infusion_cli",
+        "infusion_gizmos",
     }
     sources = {
         str(path.relative_to(root))
         for root, package in ((ROOT, "infusion_ofx"), (ROOT / "cli", "infusion_cli"))
         for path in (root / package).rglob("*.py")
-    }
+    } | {f"infusion_gizmos/{path.name}" for path in (ROOT / "nuke_gizmos").glob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
-    assert {"infusion_ofx/py.typed", "infusion_cli/py.typed", PLUGIN} <= set(names)
+    carried = {"infusion_ofx/py.typed", "infusion_cli/py.typed", "infusion_gizmos/Infusion.gizmo"}
+    carried |= {
+        str(path.relative_to(ROOT)) for path in (ROOT / "infusion_ofx/report/web").iterdir()
+    }
+    assert carried | {PLUGIN} <= set(names)
     assert not [name for name in names if name.endswith((".c", ".h"))]
 
 
@@ -118,6 +123,8 @@ def test_the_installed_wheel_works_from_another_folder(wheel: Path, tmp_path: Pa
     assert (installed / "Contents" / architecture() / "Infusion.ofx").is_file()
     where = run(python, "-c", "import infusion_ofx; print(infusion_ofx.__file__)", cwd=elsewhere)
     assert where.startswith(str(tmp_path / "env"))
+    gizmos = Path(run(script, "nuke", "path", cwd=elsewhere).strip())
+    assert gizmos.is_relative_to(tmp_path / "env") and (gizmos / "Infusion.gizmo").is_file()
     code = "import importlib.util as u; print(u.find_spec('cli'), u.find_spec('tests'))"
     assert run(python, "-c", code, cwd=elsewhere).split() == ["None", "None"]
 

@@ -208,6 +208,10 @@ class Sequence:
         for path, picked in self._picked.items():
             check_rewrite(self._headers[path], picked, keep_lossy)
 
+    def changes(self, frame: int, keep_lossy: bool = False) -> str:
+        """What ``write`` changes of a frame besides samples, as its compression; else empty."""
+        return check_rewrite(self.header(frame), self._pick(frame), keep_lossy)
+
     def write(
         self,
         frame: int,
