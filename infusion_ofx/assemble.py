@@ -57,7 +57,8 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
 
 
 def written(material: Material) -> list[list[int]] | None:
-    """Number, size and time of change of each frame of each take; None when one is missing."""
+    """Number, size and time of change in microseconds of each frame of each take; None when one is
+    missing."""
     if missing_mattes(material):
         return None
     takes = range(1, material.job.takes + 1)
@@ -65,7 +66,7 @@ def written(material: Material) -> list[list[int]] | None:
         status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
     except OSError:
         return None
-    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status]
+    return [[frame, s.st_size, s.st_mtime_ns // 1000] for frame, s in status]
 
 
 def finished(folder: JobFolder, material: Material) -> int | None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infusion_ofx.composite import hole_box
 from infusion_ofx.errors import JobError
 from infusion_ofx.score import peak_of
 from infusion_ofx.sequence.frame import Box
@@ -94,7 +93,7 @@ def _survey(plate: Frames, matte: Frames) -> tuple[Box, float]:
     for frame in plate.frames:
         display = plate.header(frame).display
         cover = matte.read(frame, display)[..., 0]
-        here = hole_box(cover > 0, display)
+        here = display.tight(cover > 0)
         hole = here if hole.empty else hole if here.empty else hole.union(here)
         every = max(1, cover.size * len(plate.frames) // SAMPLE)
         known.append(plate.read(frame, display)[cover == 0][::every])

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from infusion_ofx import plan
-from infusion_ofx.composite import hole_box
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
@@ -148,12 +147,14 @@ def prepare(
     layout: Plan,
     on_frame: Callable[[int], None],
     on_seen: Callable[[Sequence[Routed]], None] = lambda seen: None,
+    on_looked: Callable[[int], None] = lambda frames: None,
 ) -> Prepared:
     """Reads the planned region of the plate, fills what the shot itself has shown of the hole
     (routing.py), and takes it to the working range.
 
     Plate pixels that are not finite count as hole: the network never sees them. on_frame: told how
-    many frames are read. on_seen: told once what the shot has shown, frame by frame, or nothing.
+    many frames are read. on_looked: told of how many it is known what others show of them. on_seen:
+    told once what the shot has shown, frame by frame, or nothing.
 
     Raises:
         JobError: when nothing of the region is known.
@@ -169,7 +170,7 @@ def prepare(
         on_frame(i + 1)
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
     boxes = tuple(hole.box for hole in holes)
-    seen = _seen(material, clean, hole, boxes, layout)
+    seen = _seen(material, clean, hole, boxes, layout, on_looked)
     on_seen(seen)
     layout = _with_seen(material, clean, hole, boxes, layout, seen)
     del seen
@@ -222,13 +223,20 @@ def _plant(
 
 
 def _seen(
-    material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
+    material: Material,
+    clean: Volume,
+    unknown: Volume,
+    holes: tuple[Box, ...],
+    layout: Plan,
+    on_looked: Callable[[int], None],
 ) -> list[Routed]:
     """What other frames show of the hole; nothing where the job does not want it."""
     if material.job.prior == "off":
         return []
-    only = _shown_only(material)
-    return route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
+    return route(
+        clean.data, unknown.data, layout.region, holes,
+        all_that_is_seen=_shown_only(material), on_frame=on_looked,
+    )  # fmt: skip
 
 
 def _shown_only(material: Material) -> bool:
@@ -258,7 +266,7 @@ def _with_seen(
     rest = _layout(
         material,
         [
-            box if box.empty else hole_box(unknown.view(i, box)[0].numpy(), box)
+            box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
             for i, box in enumerate(holes)
         ],
     )

@@ -21,7 +21,7 @@ from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError
 from infusion_ofx.estimate import work as work_of
-from infusion_ofx.folder import JobFolder, Record, read_json, write_json
+from infusion_ofx.folder import JobFolder, Record, fill_name, read_json, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.kept import (
     Fill,
@@ -90,23 +90,20 @@ class Steps:
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
+        frames = len(self.material.frames)  # even where it is found: the plate may have changed
         kept = load_prepared(self.folder.work)
         if kept is not None:
             return kept
-        frames = len(self.material.frames)
-        holes, layout = plan_work(self.material, self.watch.reading(frames, 0.0))
+        holes, layout = plan_work(self.material, self.watch.reading(frames))
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
         prepared = prepare(
-            self.material,
-            holes,
-            layout,
-            self.watch.reading(frames, 0.5),
-            partial(self._seen, holes),
-        )
+            self.material, holes, layout, self.watch.reading(frames, 1),
+            partial(self._seen, holes), self.watch.reading(frames, 2),
+        )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
             self._keep_fill(fill_in_light(prepared, None))
@@ -266,8 +263,8 @@ class Steps:
         return assemble(self.material, fill, lambda done: tell(before + done), take)
 
     def do(self, task: str, force: bool = False) -> str:
-        """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
-        ``assemble``. Returns in a few words what was done.
+        """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample``,
+        ``sample-take02`` or ``assemble``. Returns in a few words what was done.
 
         force: what the task and those after it have left is thrown away first.
 
@@ -304,15 +301,17 @@ class Steps:
         work, order = self.folder.work, list(self.record.stages)
         if task == "prepare":
             _remove(work, "prepared.safetensors")
-        elif task == "sample":
-            order = names
+        elif task.startswith("sample"):
+            order = []
         elif "train-shared" in order and task not in ("train", "train-shared"):
             order = names  # no other training builds upon it
         else:
             order = order[order.index(names[0]) :]
-        _remove(work, "fill*.safetensors")
-        for pattern in ["sample-*", *(f"{name}-*" for name in order)]:
-            _remove(work, f"{pattern}.safetensors")
+        sampled = names if task.startswith("sample") else stages_of(self.record, "sample")
+        for take in {_take_of(name) for name in sampled}:
+            _remove(work, fill_name(take))
+        for name in [*sampled, *order]:
+            _remove(work, f"{name}-[0-9]*.safetensors")
 
     def _tidy(self) -> None:
         """Once the fill is there: removes the clips of sampling, which are large, and what twins
@@ -332,11 +331,20 @@ def stages_of(record: Record, task: str) -> list[str]:
     Raises:
         JobError: when this job has no such task.
     """
-    names = [name for name in record.stages if name == task or name.startswith(f"{task}-")]
+    part, _, take = task.partition("-take")
+    names = [name for name in record.stages if name == part or name.startswith(f"{part}-")]
+    if take:
+        names = [name for name in names if f"{_take_of(name):02d}" == take]
     if not names and task not in CPU_TASKS:
-        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-"))
-        raise JobError(f"this job has no task {task!r}", f"its trainings are {known}")
+        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-")) or "none"
+        hint = f"its trainings are {known}; its takes are 1 to {record.job.takes}"
+        raise JobError(f"this job has no task {task!r}", hint)
     return names
+
+
+def _take_of(stage: str) -> int:
+    """The take that a stage belongs to, from its name (engine/recipe.py)."""
+    return int(stage.partition("-take")[2] or 1)
 
 
 def _remove(folder: Path, pattern: str, but: str = "") -> None:

@@ -33,7 +33,8 @@ def test_patches_task_by_task_are_what_run_gives_and_nothing_is_trained(
     run(shot.job("unbroken/", **PATCH, **settings))
     folder = submit(shot.job(**PATCH, **settings))
     tasks = [task for step in graph(folder.read()) for task in step.tasks]
-    assert tasks == ["prepare", "sample", "assemble"]
+    assert tasks[0] == "prepare" and tasks[-1] == "assemble"
+    assert all(task.startswith("sample") for task in tasks[1:-1])
     for task in tasks:
         perform(folder.path, task)
     for take in range(1, settings.get("takes", 1) + 1):

@@ -19,7 +19,10 @@ __all__ = ["bench"]
 Examples:
   infusion bench clips/flame_hole clips/boats_remove --recipes draft,patches,telea,median,nearest
   infusion bench clips/* --recipes draft,paper+steps=100,draft+prior=off --seeds 3
-  infusion bench clips/* --seeds 3 -o results.json --markdown results.md --plot results.png"""
+  infusion bench clips/* --seeds 3 -o results.json --markdown results.md --plot results.png
+
+Exit codes: 0 done, 1 failed, 2 a case is wrong, 75 try again, 130/143 stopped; `infusion --help`
+has them all."""
 )
 @click.argument(
     "cases",
