@@ -89,7 +89,7 @@ class JobFolder:
         """The newest folder of this very job below ``root``, if there is one; changes nothing."""
         for path in reversed(_versions(root).values()):
             found = cls(path)
-            if found._holds(record) and found._begun_in(arithmetic):
+            if found.holds(record) and found._begun_in(arithmetic):
                 return found
         return None
 
@@ -100,7 +100,9 @@ class JobFolder:
             JobError: when another job is there, or the folder may not be written.
             TryAgainError: when the storage fails.
         """
-        if (self.path / "job.json").exists() and not self._holds(record):
+        # Of several jobs that want a new folder at once, one has it.
+        made = not self.path.exists() and self._claim(record)
+        if not made and (self.path / "job.json").exists() and not self.holds(record):
             raise JobError(
                 f"another job, or this one with other input, has the folder {str(self.path)!r}",
                 "choose another --job-dir",
@@ -203,7 +205,7 @@ class JobFolder:
             "give the folder that `infusion run` or `infusion farm export` has named",
         )
 
-    def _holds(self, record: Record) -> bool:
+    def holds(self, record: Record) -> bool:
         """Whether the job here is this very job; one that cannot be read is not."""
         facts = read_json(self.path / "job.json")
         try:
