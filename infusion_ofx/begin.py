@@ -78,6 +78,7 @@ def go_on(
         with attempting(folder, task, record.job) as attempt:
             if folder.cancelled():
                 raise Stopped("this job was cancelled", "`infusion cancel --undo` lets it go on")
+            folder.sweep()
             compute = _compute(folder, record.job, task)
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
             yield steps

@@ -174,6 +174,11 @@ class JobFolder:
         """What ``settle`` has kept; None where nothing was begun yet."""
         return read_json(self.work / "arithmetic" / "arithmetic.json") or None
 
+    def sweep(self) -> None:
+        """Removes what killed processes have left of the files that they were writing."""
+        for folder in (self.path, self.work, self.path / "tasks", self.report):
+            sweep(folder)
+
     def cancelled(self) -> bool:
         """Whether somebody asked this job to stop by leaving a file named ``cancel``."""
         return (self.path / "cancel").exists()
@@ -245,8 +250,7 @@ class JobFolder:
             raise storage_error(self.path, error) from error
         self.cancel(False)
         write_json(self.path / "job.json", self._facts(record))
-        for folder in (self.path, self.work, self.path / "tasks", self.report):
-            sweep(folder)
+        self.sweep()
         return self
 
 
