@@ -12,6 +12,7 @@ import numpy as np
 
 from infusion_ofx.composite import composite
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
+from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
@@ -19,7 +20,7 @@ from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
 from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
-__all__ = ["assemble", "written"]
+__all__ = ["assemble", "finished", "written"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
@@ -66,6 +67,12 @@ def written(material: Material) -> list[list[int]] | None:
     except OSError:
         return None
     return [[frame, s.st_size, s.st_mtime_ns // 1000] for frame, s in status]
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

@@ -100,7 +100,8 @@ class Watch:
         total = sum(s.steps * cost for s, cost in self._work)
         fraction = self._read + (1 - self._read - self._write) * done / total
         shown = self._loss if stage.kind == "train" else None
-        self.meter.tell(stage.kind, step.done, stage.steps, fraction, shown)
+        kind = "train" if stage.kind == "train" else "sample"
+        self.meter.tell(kind, step.done, stage.steps, fraction, shown)
 
     def _frame(self, stage: str, done: int, frames: int, start: float, share: float) -> None:
         now = time.monotonic()

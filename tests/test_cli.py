@@ -376,6 +376,12 @@ def test_info_says_what_could_not_be_kept_and_which_layer_is_a_plate(tmp_path: P
     from PIL import Image
 
     Image.new("P", (8, 8)).save(tmp_path / "palette.1.png")
+    lossy = oiio.ImageSpec(8, 8, 3, "half")
+    lossy.attribute("compression", "dwaa")
+    assert oiio.ImageBuf(lossy).write(str(tmp_path / "lossy.1.exr"))
+    assert told(str(tmp_path / "lossy.1.exr"))["would_change"] == {"dwaa becomes zip": "1"}
+    text = call("info", str(tmp_path / "lossy.1.exr")).stdout
+    assert re.search(r"^would change +dwaa becomes zip \(in 1\)$", text, re.MULTILINE)
     refused = told(str(tmp_path / "palette.1.png"))["cannot_be_kept"]
     assert list(refused) == ["1"] and "palette" in refused["1"]
     spec = oiio.ImageSpec(8, 8, 4, "half")

@@ -89,6 +89,8 @@ def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
         return True
     if task == "prepare":
         return (folder.work / "prepared.safetensors").exists()
+    if task.startswith("sample-take"):
+        return (folder.work / fill_name(int(task.removeprefix("sample-take")))).exists()
     ends = [
         folder.work / f"{name}-{steps:07d}.safetensors"
         for name, steps in record.stages.items()
