@@ -72,7 +72,7 @@ setup(
             "opencue-pyoutline>=1.37",
             "PyYAML>=6",
             "types-PyYAML>=6",
-            "types-nuke==13.2.8.0",
+            "types-nuke>=13.2",
         ],
         "bench": ["flip-evaluator>=1.6"],
     },

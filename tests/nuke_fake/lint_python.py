@@ -17,7 +17,14 @@ from nuke_fake.script import COMMON, GIZMO, STOCK, parse
 ROOT = Path(__file__).parents[2]
 GIZMOS = ROOT / "nuke_gizmos"
 
-OWNERS = {"node": "Infusion", "made": "Infusion", "write": "Write", "plate": "Read", "root": "root"}
+OWNERS = {
+    "node": "Infusion",
+    "made": "Infusion",
+    "write": "Write",
+    "plate": "Read",
+    "read": "Read",
+    "root": "root",
+}
 """What a variable of that name holds, everywhere in the node's Python."""
 
 
