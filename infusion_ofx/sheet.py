@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -122,15 +123,19 @@ def evenly(frames: Sequence[int], count: int) -> list[int]:
 
 
 def averaged(picture: Picture, factor: int) -> Picture:
-    """(h, w, ...) averaged over blocks of ``factor`` pixels; those at the far edges may be cut."""
+    """(h, w) or (h, w, 3) averaged over blocks of ``factor`` pixels, float32.
+
+    Where the sides are no multiple of it, the last row and column count for those that lack.
+    """
     if factor == 1:
         return picture
-    for axis in (0, 1):
-        starts = np.arange(0, picture.shape[axis], factor)
-        counts = np.diff(np.append(starts, picture.shape[axis])).astype(np.float32)
-        shape = [-1 if a == axis else 1 for a in range(picture.ndim)]
-        picture = np.add.reduceat(picture, starts, axis) / counts.reshape(shape)
-    return picture.astype(np.float32)
+    down, across = (-n % factor for n in picture.shape[:2])
+    whole = cv2.copyMakeBorder(
+        picture.astype(np.float32, copy=False), 0, down, 0, across, cv2.BORDER_REPLICATE
+    )
+    size = (whole.shape[1] // factor, whole.shape[0] // factor)
+    small: Picture = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def read_clip(

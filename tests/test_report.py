@@ -85,14 +85,32 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     folder = Path(run(shot.job()).folder)
     write_json(
         folder / "report" / "self_score.json",
-        {"said": "Holes like yours came out <well>.", "swd": 1.25, "nested": {"a": 1}},
+        {
+            "said": "Holes like yours came out <well>.",
+            "swd": 1.25,
+            "method": {"patches": {"swd": 2.5, "psnr": None}, "<b>": {"ssim": 0.5}},
+        },
     )
     text = build(folder).read_text()
     assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
-    for part in ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;."):
+    told = ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;.", ">2.5<")
+    for part in (*told, "&lt;b&gt;"):
         assert part in text
     assert not re.search(r"(src|href)=.?(https?:)?//", text)
     assert not list((folder / "report").glob(".*"))
+
+
+def test_a_frame_that_black_stands_in_for_is_compared_with_nothing(shot: Shot) -> None:
+    _copied(shot)
+    (shot.folder / "plate.1003.exr").unlink()
+    found = examine(open_material(shot.job(missing="black")), shot.frames)
+    assert [c.outside for c in found.checks] == [None if f == 1003 else 0 for f in shot.frames]
+
+
+def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
+    job = shot.job(takes=2)
+    assert "<h2>Takes</h2>" not in build(submit(job).path).read_text()
+    assert "<h2>Takes</h2>" in build(Path(run(job).folder)).read_text()
 
 
 def test_in_place_there_is_no_plate_to_compare_with(shot: Shot) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 from infusion_ofx.job import Job
+from infusion_ofx.report.batch import Shot, write_batch
 from infusion_ofx.report.build import build
+from infusion_ofx.report.serve import Live, server
 from infusion_ofx.run import run
 from infusion_ofx.sheet import displayed, read_clip
 
@@ -236,4 +239,34 @@ def test_the_policy_lets_nothing_run_but_our_own(chromium: Browser, report: Path
     )
     with pytest.raises(Exception, match="Failed to fetch"):
         page.evaluate("fetch('https://example.org')")
+    page.close()
+
+
+def test_a_head_of_the_batchs_table_sorts_by_its_column(chromium: Browser, tmp_path: Path) -> None:
+    shots = [Shot(name, None) for name in ("sh020", "sh010", "sh030")]
+    write_batch(shots, tmp_path / "batch.html")
+    page = chromium.new_page()
+    page.goto((tmp_path / "batch.html").as_uri())
+    page.get_by_role("button", name="shot").click()
+    orders = [page.locator("tbody td:nth-child(2)").all_inner_texts()]
+    page.get_by_role("button", name="shot").click()
+    orders.append(page.locator("tbody td:nth-child(2)").all_inner_texts())
+    assert orders == [["sh030", "sh020", "sh010"], ["sh010", "sh020", "sh030"]]
+    page.close()
+
+
+def test_the_live_page_follows_its_job_and_leads_to_the_report(
+    chromium: Browser, report: Path
+) -> None:
+    live = Live(report.parents[1])
+    page = chromium.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    with server(live) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        page.goto(f"http://127.0.0.1:{listening.server_address[1]}/{live.token}/")
+        page.get_by_role("link", name="The whole report").click(timeout=30_000)
+        page.wait_for_selector("canvas[data-shown]")
+        listening.shutdown()
+    assert said == []
     page.close()

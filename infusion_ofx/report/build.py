@@ -6,15 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infusion_ofx.errors import InfusionError
+from infusion_ofx.folder import write_json
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.paths import PathMap
-from infusion_ofx.report.examine import Examined, examine
+from infusion_ofx.report.examine import Examined, examine, worst
 from infusion_ofx.report.facts import Facts, gather
 from infusion_ofx.report.page import Page, page
 from infusion_ofx.report.review import viewers
+from infusion_ofx.report.takes import takes_sheet
 from infusion_ofx.sequence.atomic import whole_file
 
-__all__ = ["build"]
+__all__ = ["SUMMARY", "THUMBNAIL", "build"]
+
+SUMMARY, THUMBNAIL = "summary.json", "thumbnail.png"
+"""Beside the page, for the page of a batch: what was found, and a picture."""
 
 
 def build(
@@ -40,7 +45,24 @@ def build(
     with whole_file(target) as temporary, temporary.open("w", encoding="utf-8") as file:
         for piece in page(content):
             file.write(piece)
+    if content.examined:
+        _keep_summary(facts, content.examined)
     return target
+
+
+def _keep_summary(facts: Facts, examined: Examined) -> None:
+    with whole_file(facts.folder.report / THUMBNAIL) as temporary:
+        temporary.write_bytes(examined.thumbnail)
+    checks = examined.checks
+    outside = [check.outside for check in checks if check.outside is not None]
+    summary = {
+        "frames": len(checks),
+        "filled": sum(check.filled for check in checks),
+        "outside": sum(outside) if outside else None,
+        "fault": max(check.fault for check in checks),
+        "worst": worst(checks),
+    }
+    write_json(facts.folder.report / SUMMARY, summary)
 
 
 def _content(facts: Facts, on_frame: Callable[[int, int], None]) -> Page:
@@ -50,12 +72,13 @@ def _content(facts: Facts, on_frame: Callable[[int, int], None]) -> Page:
         there = [frame for frame in material.frames if material.target(frame).is_file()]
         note = _note(facts, material, len(there))
         if not there:
-            return Page(facts, None, note, sheet, [])
+            return Page(facts, None, note, sheet, None, [])
         first = there[0]
         commands = viewers(material.plate.path(first), material.target(first), there)
-        return Page(facts, _examined(material, there, on_frame), note, sheet, commands)
+        takes = takes_sheet(material, there)
+        return Page(facts, _examined(material, there, on_frame), note, sheet, takes, commands)
     except InfusionError as error:
-        return Page(facts, None, f"The frames cannot be shown: {error}", sheet, [])
+        return Page(facts, None, f"The frames cannot be shown: {error}", sheet, None, [])
 
 
 def _examined(

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from infusion_ofx.law import differing
 from infusion_ofx.material import Material
 from infusion_ofx.preview import COLUMNS, crops, rgb
 from infusion_ofx.report.pack import Block, pack
+from infusion_ofx.report.results import open_result
 from infusion_ofx.score import frame_scores, peak_of
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import wants_view
-from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sequence.store import read_ahead
-from infusion_ofx.sheet import averaged, evenly
+from infusion_ofx.sheet import averaged, displayed, evenly
 
 __all__ = ["Checked", "Examined", "examine", "worst"]
 
@@ -28,6 +29,7 @@ PROXY_BYTES, REGION_BYTES = 26_000_000, 14_000_000
 
 PROXY_WIDTH = 640  # pixels across, at most
 REGION_SIDE = 1024  # pixels; of a larger region the middle is shown
+THUMBNAIL_WIDTH = 120  # pixels of a side
 SHIFT = 3  # bits of the proxy's halves that are rounded away: 1 part in 256 is left
 RING = 16  # pixels round the hole that its movement is held against
 
@@ -40,7 +42,8 @@ class Checked:
 
     frame: int
     outside: int | None
-    """Samples that differ from the plate where the matte is 0; None where the plate is gone."""
+    """Samples that differ from the plate where the matte is 0; None where no plate is there
+    to compare with: it was missing, or the result has replaced it."""
     filled: int
     """Pixels where it is not."""
     seam: float
@@ -65,6 +68,8 @@ class Examined:
     """Pixels of the plate across one of the proxy."""
     proxy: tuple[int, int]
     """Width and height of the proxy."""
+    thumbnail: bytes
+    """A PNG of the middle frame, plate and result of the region side by side."""
     checks: list[Checked] = field(default_factory=list)
     shot: dict[int, Block] = field(default_factory=dict)
     """Every frame in small."""
@@ -118,7 +123,7 @@ def examine(
     middle = _pair(material, frames[len(frames) // 2])
     factor = _factor(middle, len(frames))
     size = (-(-display.width // factor), -(-display.height // factor))
-    found = Examined((display.width, display.height), factor, size)
+    found = Examined((display.width, display.height), factor, size, _thumbnail(middle))
     peak = peak_of(middle.plate[middle.matte(display) == 0])
     before: _Pair | None = None
     for pair in _pairs(material, frames):
@@ -143,18 +148,16 @@ def _pairs(material: Material, frames: Sequence[int]) -> Iterator[_Pair]:
 
 
 def _pair(material: Material, frame: int) -> _Pair:
-    job, plate = material.job, material.plate
-    view = "" if wants_view(job.plate) else job.view
-    result = Frames.open(str(material.target(frame)), (frame,), view=view)
-    result = result.choose([name.strip() for name in job.channels.split(",")], job.layer)
+    plate, result = material.plate, open_result(material, frame)
     display, hole = plate.header(frame).display, material.hole(frame)
     light = [
         rgb(material.colour.to_light(each.read(frame, display)).astype(np.float32))
         for each in (plate, result)
     ]
     ours, theirs = result.header(frame), plate.header(frame)
-    same = ours.path.samefile(theirs.path)
-    outside = None if same else differing(ours, theirs, hole.alpha, hole.box)
+    black = material.job.missing == "black" and frame in plate.missing
+    gone = black or ours.path.samefile(theirs.path)
+    outside = None if gone else differing(ours, theirs, hole.alpha, hole.box)
     return _Pair(frame, light[0], light[1], hole.box, hole.alpha, outside, display)
 
 
@@ -165,8 +168,8 @@ def _checked(before: _Pair | None, pair: _Pair, peak: float) -> Checked:
         box = both[0].box.union(pair.box).grow(RING).intersect(pair.display)
         cuts = [each.cut(box) for each in both]
         seam, flicker = frame_scores(
-            np.stack([result for _, result in cuts]), np.stack([plate for plate, _ in cuts]),
-            np.stack([each.matte(box) > 0 for each in both]), peak=peak,
+            [result for _, result in cuts], [plate for plate, _ in cuts],
+            [each.matte(box) > 0 for each in both], peak=peak,
         )  # fmt: skip
     return Checked(pair.frame, pair.outside, int(np.count_nonzero(pair.alpha)), seam, flicker)
 
@@ -215,6 +218,15 @@ def _add_regions(found: Examined, material: Material) -> None:
         if room < 0 and found.region:
             return
         found.region[pair.frame] = block
+
+
+def _thumbnail(pair: _Pair) -> bytes:
+    (box,) = crops([pair.box.intersect(pair.display)], pair.display)
+    factor = max(1, -(-box.width // THUMBNAIL_WIDTH))
+    sides = [displayed(averaged(light, factor)) for light in pair.cut(box)]
+    file = BytesIO()
+    Image.fromarray(np.concatenate(sides, 1)).save(file, "PNG")
+    return file.getvalue()
 
 
 def _regions(material: Material, frames: Sequence[int]) -> list[Box]:

@@ -37,6 +37,8 @@ class Page:
     """Why not, or what else is to be known; may be empty."""
     sheet: bytes | None
     """The contact sheet, a PNG."""
+    takes: bytes | None
+    """The takes side by side, a PNG; None where there is one alone."""
     commands: list[str]
     """Command lines to look further with."""
 
@@ -53,7 +55,8 @@ def page(content: Page) -> Iterator[str]:
             *_verdict(content),
             *(_viewer(examined) if examined else ()),
             *(_checks(examined) if examined else ()),
-            _sheet(content.sheet),
+            _picture("Contact sheet", "five frames", content.sheet),
+            _picture("Takes", "side by side, the first as it was delivered", content.takes),
             _losses(facts),
             _self_score(facts.self_score),
             _settings(content),
@@ -63,19 +66,26 @@ def page(content: Page) -> Iterator[str]:
 
 
 def document(
-    title: str, scripts: Sequence[str], body: Sequence[str], rest: Iterable[str] = ()
+    title: str,
+    scripts: Sequence[str],
+    body: Sequence[str],
+    rest: Iterable[str] = (),
+    *,
+    live: bool = False,
 ) -> Iterator[str]:
     """A whole HTML document with our style and scripts in it, and leave for nothing else.
 
     scripts: files of web/, run in that order after the body. body: HTML. rest: HTML before the
-    scripts, which may be large. The policy names style and script by their digests.
+    scripts, which may be large. live: the page may ask the server that gave it, and no other. The
+    policy names style and script by their digests.
     """
     style = _web("report.css")
     script = '"use strict";\n(() => {\n' + "\n".join(map(_web, scripts)) + "})();\n"
     allowed = f"'{_digest(script)}'" if scripts else "'none'"
+    asks = " 'self'; connect-src 'self'" if live else ""
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src '{_digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"img-src data:{asks}; base-uri 'none'; form-action 'none'"
     )
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -161,12 +171,12 @@ def _row(check: Checked) -> list[Any]:
     return [check.frame, check.outside, check.filled, check.seam, check.flicker]
 
 
-def _sheet(png: bytes | None) -> str:
+def _picture(head: str, said: str, png: bytes | None) -> str:
     if png is None:
         return ""
     text = base64.b64encode(png).decode("ascii")
-    picture = f'<img alt="contact sheet" src="data:image/png;base64,{text}">'
-    return f"<h2>Contact sheet</h2><details open><summary>five frames</summary>{picture}</details>"
+    picture = f'<img alt="{head}" src="data:image/png;base64,{text}">'
+    return f"<h2>{head}</h2><details open><summary>{said}</summary>{picture}</details>"
 
 
 def _losses(facts: Facts) -> str:
@@ -181,14 +191,27 @@ def _losses(facts: Facts) -> str:
 
 
 def _self_score(score: Mapping[str, Any]) -> str:
-    """Whatever figures the engine has left of itself; a sentence of it goes before them."""
-    plain = {k: v for k, v in score.items() if isinstance(v, str | int | float)}
-    if not plain:
+    """Whatever the engine has left of itself: its sentences first, then figures, by method where it
+    tells methods apart."""
+    if not score:
         return ""
-    said = [escape(str(v)) for v in plain.values() if isinstance(v, str)]
-    rows = [[name, value] for name, value in plain.items() if not isinstance(value, str)]
-    words = "".join(f"<p>{text}</p>" for text in said)
-    return "<h2>Self-score</h2>" + words + table(["figure", "value"], rows)
+    words = [f"<p>{escape(value)}</p>" for value in score.values() if isinstance(value, str)]
+    rows = [[n, v] for n, v in score.items() if isinstance(v, int | float)]
+    plain = table(["figure", "value"], rows) if rows else ""
+    groups = {name: value for name, value in score.items() if isinstance(value, dict)}
+    flat = {n: v for n, v in groups.items() if not any(isinstance(x, dict) for x in v.values())}
+    deep = {n: v for n, v in groups.items() if v and all(isinstance(x, dict) for x in v.values())}
+    tables = [_methods(name, methods) for name, methods in {"method": flat, **deep}.items()]
+    return "<h2>Self-score</h2>" + "".join([*words, plain, *tables])
+
+
+def _methods(name: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a method, one column a figure; nothing without methods."""
+    if not methods:
+        return ""
+    figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
+    rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
+    return table([name, *figures], rows)
 
 
 def _settings(content: Page) -> str:
@@ -239,7 +262,9 @@ def _manifest(examined: Examined) -> dict[str, Any]:
 
 def _said(check: Checked) -> str:
     outside = (
-        "the plate is gone" if check.outside is None else f"{check.outside} samples differ outside"
+        "no plate to compare with"
+        if check.outside is None
+        else f"{check.outside} samples differ outside"
     )
     figures = [("seam", check.seam), ("flicker", check.flicker)]
     return ", ".join([outside, *(f"{n} {v:.2f}" for n, v in figures if math.isfinite(v))])

@@ -62,7 +62,7 @@ class Viewer {
     const { canvas } = this;
     const exact = this.shownLayer() === "region";
     const room = Math.min(
-      canvas.parentElement.clientWidth, (0.66 * innerHeight * canvas.width) / canvas.height);
+      canvas.parentElement.clientWidth, (0.6 * innerHeight * canvas.width) / canvas.height);
     const width = exact ? (this.scale * canvas.width) / devicePixelRatio : room;
     canvas.style.width = `${width}px`;
     canvas.classList.toggle("exact", exact);
@@ -125,7 +125,7 @@ class Viewer {
     say("checked", this.manifest.said[this.frame]);
     const line = document.getElementById("line");
     line.hidden = look.mode !== "wipe";
-    line.style.left = `${look.wipe * this.canvas.clientWidth}px`;
+    line.style.left = `${this.canvas.offsetLeft + look.wipe * this.canvas.clientWidth}px`;
     line.style.height = `${this.canvas.clientHeight}px`;
   }
 }
