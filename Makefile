@@ -1,7 +1,9 @@
 # make test    everything that must hold before a commit
 # make demo    make a shot, repair it, say where the picture is
 # make bench   the figures of docs/quality.md again, over the clips in CASES
-# make docs    docs/cli.md again, from the program's own help
+# make docs    docs/cli.md, the Nuke node's knobs and the pictures of its panels, from their tables
+# make site    the documentation as a site, in build/site; a warning is an error
+# make gallery the pictures of docs/gallery.md again, from the demo's shot; needs chromium
 # make clean   remove everything that the above made
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
@@ -9,7 +11,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 CASES  ?= demo
 
-.PHONY: test lint demo bench docs clean
+.PHONY: test lint demo bench docs site gallery clean
 
 test: lint
 	$(BIN)/python -m pytest -W error
@@ -28,6 +30,14 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m infusion_cli.reference docs/cli.md
+	$(BIN)/python -m infusion_cli.gizmo nuke_gizmos/Infusion.gizmo
+	$(BIN)/python -m infusion_cli.gizmo_page docs/nuke.md
+
+site: $(READY)
+	$(BIN)/mkdocs build --quiet
+
+gallery: $(READY)
+	$(BIN)/python docs/gallery.py demo
 
 $(READY): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit((3, 10) > sys.version_info[:2] and "Infusion needs Python 3.10 or newer")'
@@ -38,5 +48,5 @@ $(READY): setup.py pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo infusion_ofx/ofx/*.ofx.bundle *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

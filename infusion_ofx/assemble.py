@@ -6,22 +6,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
 from infusion_ofx.composite import composite
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
+from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
+from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "finished", "written"]
 
 
-def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) -> int:
-    """Writes every frame of the result; returns how many pixels were filled.
+def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
+    """Writes every frame of a take; returns how many pixels were filled.
 
     A frame whose matte is empty is copied byte for byte. Each appears whole or not at all.
 
@@ -30,11 +33,11 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
         MissingStepError: when the fill does not cover the hole.
         TryAgainError: when the storage fails.
     """
-    _make_folders(material)
+    _make_folders(material, take)
     count, lock = Count(), threading.Lock()
 
     def write(frame: int) -> None:
-        pixels = _write(material, frame, fill)
+        pixels = _write(material, frame, fill, take)
         with lock:
             count.pixels += pixels
             count.frames += 1
@@ -44,13 +47,32 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None]) ->
     with WriteBehind(budget=int(material.job.memory * 2**30 / 4), threads=threads) as behind:
         for frame in material.frames:
             behind.submit(write, frame, size=_bytes(material, fill, frame))
-    missing = [frame for frame in material.frames if not material.target(frame).is_file()]
+    missing = [frame for frame in material.frames if not material.target(frame, take).is_file()]
     if missing:
         raise IncompleteError(
             f"frames {format_frames(missing)} of {material.job.output!r} are gone again",
             "find out who removes them, and run the same command again",
         )
     return count.pixels
+
+
+def written(material: Material) -> list[list[int]] | None:
+    """Number, size and time of change in microseconds of each frame of each take; None when one is
+    missing."""
+    if missing_mattes(material):
+        return None
+    takes = range(1, material.job.takes + 1)
+    try:
+        status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
+    except OSError:
+        return None
+    return [[frame, s.st_size, s.st_mtime_ns // 1000] for frame, s in status]
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:
@@ -73,7 +95,7 @@ class Count:
     pixels = 0
 
 
-def _write(material: Material, frame: int, fill: Fill) -> int:
+def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
     """Writes one frame and returns how many of its pixels were filled."""
     hole = material.hole(frame)
     box, job = hole.box, material.job
@@ -91,19 +113,20 @@ def _write(material: Material, frame: int, fill: Fill) -> int:
         pixels = material.colour.from_light(composite(plate_light, fill_light, hole.alpha))
     material.plate.write(
         frame,
-        material.target(frame),
+        material.target(frame, take),
         box,
         pixels,
         hole.alpha > 0,
         in_place=job.in_place,
         keep_lossy=job.compression == "keep",
     )
+    write_used_matte(material, frame, hole)
     return int(np.count_nonzero(hole.alpha))
 
 
-def _make_folders(material: Material) -> None:
+def _make_folders(material: Material, take: int) -> None:
     """Makes the output's folders and removes what killed runs have left there long ago."""
-    for folder in {material.target(frame).parent for frame in material.frames}:
+    for folder in {material.target(frame, take).parent for frame in material.frames}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

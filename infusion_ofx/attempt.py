@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 from infusion_ofx import __version__
-from infusion_ofx.errors import InfusionError, JobError, Stopped, TryAgainError, exit_code_of
+from infusion_ofx.errors import InfusionError, JobError, Stopped, TryAgainError, facts_of
 from infusion_ofx.folder import JobFolder, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.progress import Progress, clock_text, size_text, status_text
@@ -96,7 +96,7 @@ class Attempt:
 
     def end(self, state: str, error: BaseException | None = None) -> None:
         """Leaves the last word in the status and in the log; an error with its code and hint."""
-        facts = _said_of(error) if error is not None else None
+        facts = facts_of(error) if error is not None else None
         self._tell_end(state, facts)
         if error is not None and not isinstance(error, InfusionError):
             self.log("".join(traceback.format_exception(error)))
@@ -167,12 +167,6 @@ def header(job: Job) -> str:
 def _beat(attempt: Attempt, over: threading.Event) -> None:
     while not over.wait(HEARTBEAT_SECONDS):
         attempt.beat()
-
-
-def _said_of(error: BaseException) -> dict[str, Any]:
-    message = Exception.__str__(error) if isinstance(error, InfusionError) else repr(error)
-    hint = error.hint if isinstance(error, InfusionError) else ""
-    return {"code": exit_code_of(error), "message": message, "hint": hint}
 
 
 def _open_log(folder: JobFolder, task: str) -> tuple[int, TextIO]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infusion_ofx import __version__
 from infusion_ofx.attempt import Attempt, attempting
@@ -15,8 +16,8 @@ from infusion_ofx.errors import JobError, Stopped, TryAgainError
 from infusion_ofx.estimate import memory
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
-from infusion_ofx.material import Material, is_folder, open_material
-from infusion_ofx.paths import PathMap, absolute
+from infusion_ofx.material import Material, open_material
+from infusion_ofx.paths import PathMap, absolute, is_folder
 from infusion_ofx.prepare import plan_work
 from infusion_ofx.progress import Meter, OnProgress, Progress, ignore
 from infusion_ofx.sequence.pattern import Pattern
@@ -24,7 +25,7 @@ from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 
-__all__ = ["begin", "go_on", "job_root", "plan", "submit"]
+__all__ = ["begin", "folder_of", "go_on", "job_root", "plan", "record_of", "submit"]
 
 
 @contextmanager
@@ -38,8 +39,8 @@ def begin(job: Job, on_progress: OnProgress = ignore) -> Iterator[Steps]:
         job = absolute(job)
         material = open_material(job)
         compute = Compute.choose(job.device, job.precision, job.threads)
-        record = _record(material, 0)
-        folder = JobFolder.adopt(record, job_root(job), compute.arithmetic)
+        record = record_of(material)
+        folder = _folder(record, compute.arithmetic)
         with attempting(folder, "run", job) as attempt:
             compute = compute.like(folder.settle(compute.arithmetic))
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
@@ -77,6 +78,7 @@ def go_on(
         with attempting(folder, task, record.job) as attempt:
             if folder.cancelled():
                 raise Stopped("this job was cancelled", "`infusion cancel --undo` lets it go on")
+            folder.sweep()
             compute = _compute(folder, record.job, task)
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
             yield steps
@@ -90,7 +92,7 @@ def submit(job: Job) -> JobFolder:
         JobError: when the job is wrong.
     """
     record = plan(job)
-    return JobFolder.adopt(record, job_root(record.job))
+    return _folder(record)
 
 
 def plan(job: Job) -> Record:
@@ -102,7 +104,24 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    return _record(material, memory(material.recipe, layout) if layout.windows else 0)
+    return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
+
+
+def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobFolder:
+    """The folder that the job names; else the one of this job below its root."""
+    job = record.job
+    if job.job_dir:
+        return JobFolder(Path(job.job_dir)).take(record)
+    return JobFolder.adopt(record, job_root(job), arithmetic)
+
+
+def folder_of(record: Record) -> JobFolder | None:
+    """The folder that this very job has, if it has one yet; changes nothing."""
+    job = record.job
+    if not job.job_dir:
+        return JobFolder.find(record, job_root(job))
+    folder = JobFolder(Path(job.job_dir))
+    return folder if folder.holds(record) else None
 
 
 def _compute(folder: JobFolder, job: Job, task: str) -> Compute:
@@ -139,7 +158,11 @@ def _at_work(
     return steps
 
 
-def _record(material: Material, needed: int) -> Record:
+def record_of(material: Material, needed: int = 0) -> Record:
+    """What a job's folder says of it.
+
+    needed: most bytes that the engine will hold; 0 where nobody has worked it out.
+    """
     recipe = material.recipe
     calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
     steps = {stage.name: stage.steps for stage in stages(recipe, calls)}

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from infusion_ofx import patch
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
@@ -48,11 +49,14 @@ class Report:
     """The largest part of a frame that is loaded."""
     windows: int
     """Blocks that each sampling step runs through the network."""
+    method: str
+    prior: str
     recipe: str
     weights: int
     intervals: int
     training_steps: int
     sampling_steps: int
+    takes: int
     device: str
     precision: str
     memory_needed: int
@@ -81,8 +85,10 @@ class Report:
             + (f"; empty in {self.empty_frames}" if self.empty_frames else ""),
             f"output    {self.output}",
             f"region    up to {self.region} a frame, {self.windows} windows",
+            f"method    {self.method}, prior {self.prior}",
             f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
-            f"{self.training_steps} training steps, {self.sampling_steps} sampling steps",
+            f"{self.training_steps} training steps, {self.sampling_steps} sampling steps"
+            + (f", {self.takes} takes" if self.takes > 1 else ""),
             f"device    {self.device}, {self.precision}",
             f"memory    {self.memory_needed / gib:.1f} GiB of {self.memory_allowed / gib:.1f}",
             f"disk      {self.disk_needed / gib:.2f} GiB of {self.disk_free / gib:.1f} free",
@@ -108,7 +114,9 @@ def check(job: Job) -> Report:
     if layout.windows:
         with compute.enough_memory():
             seconds = _seconds(recipe, layout, compute, len(material.channels))
-    weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
+    weights = 0
+    if recipe.steps:
+        weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
     return Report(
         plate=job.plate,
         frames=format_frames(frames),
@@ -121,11 +129,14 @@ def check(job: Job) -> Report:
         empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
         region=f"{widest.width} x {widest.height}",
         windows=len(layout.windows),
+        method=job.method,
+        prior=job.prior,
         recipe=job.recipe,
         weights=weights,
         intervals=recipe.intervals,
         training_steps=sum(stage.steps for stage, _ in steps if stage.kind == "train"),
         sampling_steps=sum(stage.steps for stage, _ in steps if stage.kind == "sample"),
+        takes=job.takes,
         device=compute.name,
         precision=compute.precision,
         memory_needed=memory(recipe, layout) if layout.windows else 0,
@@ -144,7 +155,9 @@ def _disk(material: Material, layout: Plan, weights: int) -> int:
     """
     plate = sum(material.plate.path(frame).stat().st_size for frame in material.frames)
     sampled = sum(box.height * box.width for box in layout.sampled)
-    return plate + 4 * sampled * len(material.channels) * (3 * 2 + 1) + 3 * 12 * weights
+    clip, takes = 4 * sampled * len(material.channels), material.job.takes
+    trainings = takes if material.job.takes_train else 1
+    return takes * (plate + clip) + 3 * 2 * clip + 12 * weights * (2 + trainings)
 
 
 def _existing(folder: Path) -> Path:
@@ -154,6 +167,9 @@ def _existing(folder: Path) -> Path:
 
 def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
     """Expected time for the whole work: one step of each kind, timed on a blank shot."""
+    patches = _seconds_of_patches(recipe, layout, compute, channels) if recipe.patches else 0.0
+    if not recipe.steps:
+        return patches
     frames = min(recipe.frames, len(layout.region))
     side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
     shot, small = _blank(frames, side, channels)
@@ -161,7 +177,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     network = build(recipe, shot, compute.device)
     optimizer = optimiser(network, recipe)
     x = start(shot, small, recipe, seed=0)
-    stage = work(recipe, small)[0][0]
+    stage = next(stage for stage, _ in work(recipe, small) if stage.kind == "train")
 
     def train() -> None:
         train_step(network, optimizer, shot, recipe, stage, 0, seed=0, compute=compute)
@@ -169,13 +185,28 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     def sample() -> None:
         sample_step(network, x, None, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
 
-    passes = dict.fromkeys(("train", "sample"), 0.0)
+    passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):
         passes[part.kind] += part.steps * cost
     voxels = frames * side * side
-    return _timed(train, compute) * passes["train"] / (3 * voxels) + (
-        _timed(sample, compute) * passes["sample"] / voxels
+    return (
+        patches
+        + _timed(train, compute) * passes["train"] / (3 * voxels)
+        + (_timed(sample, compute) * passes["sample"] / voxels)
     )
+
+
+def _seconds_of_patches(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
+    """The same for a fill of patches: a small one, timed, by the voxels that are sampled."""
+    small = torch.rand(channels, 8, 48, 48, device=compute.device)
+    hole = torch.zeros_like(small[:1])
+    hole[:, :, 16:32, 16:32] = 1
+
+    def fill() -> None:
+        patch.fill(small, hole)
+
+    sampled = sum(box.height * box.width for box in layout.sampled)
+    return recipe.takes * _timed(fill, compute) * sampled / float(hole.sum())
 
 
 def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:

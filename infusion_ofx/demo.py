@@ -16,9 +16,9 @@ from infusion_ofx.errors import TryAgainError
 from infusion_ofx.fire import blurred, fire
 from infusion_ofx.job import Job
 from infusion_ofx.progress import OnProgress, ignore
-from infusion_ofx.report import clip_sheet, read_clip
 from infusion_ofx.run import run
 from infusion_ofx.score import peak_of, scores
+from infusion_ofx.sheet import clip_sheet, read_clip
 
 __all__ = ["DemoResult", "Shot", "demo", "make_shot"]
 

@@ -16,6 +16,7 @@ Codes as in DESIGN section 6; 33 is left free because OpenCue reads it as "out o
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 __all__ = [
     "TRANSIENT",
@@ -27,6 +28,7 @@ __all__ = [
     "Stopped",
     "TryAgainError",
     "exit_code_of",
+    "facts_of",
 ]
 
 TRANSIENT = frozenset(
@@ -110,3 +112,12 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         return 75
     return 75 if isinstance(error, OSError) and error.errno in TRANSIENT else 1
+
+
+def facts_of(error: BaseException) -> dict[str, Any]:
+    """An error as what is kept of it: ``code``, ``message`` and ``hint``."""
+    if isinstance(error, InfusionError):
+        message, hint = Exception.__str__(error), error.hint
+    else:
+        message, hint = repr(error), ""
+    return {"code": exit_code_of(error), "message": message, "hint": hint}

@@ -2,9 +2,9 @@
 farm.
 
 ``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
-(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``result.json`` (what was
-written), ``cancel`` (its presence asks for a stop). Every file is written under a temporary name
-and renamed. Standard library only.
+(the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``report/`` (what people
+look at), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop). Every file
+is written under a temporary name and renamed. Standard library only.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from infusion_ofx.job import Job
 from infusion_ofx.paths import PATHS, PathMap, moved
 from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
 
-__all__ = ["JobFolder", "Record", "read_json", "write_json"]
+__all__ = ["JobFolder", "Record", "fill_name", "read_json", "write_json"]
 
-_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place")
-"""Settings that change no pixel: a job that differs in these alone goes on where the other
-stopped."""
+_NOT_PIXELS = ("checkpoint_minutes", "data_dir", "in_place", "job_dir", "takes")
+"""Settings that change no pixel of what is there: a job that differs in these alone goes on where
+the other stopped. More takes are sampled from the training that there is."""
 
 _VERSION = re.compile(r"v(\d{3,})")
 
@@ -76,14 +76,43 @@ class JobFolder:
             TryAgainError: when the storage fails.
         """
         while True:
-            versions = _versions(root)
-            for path in reversed(versions.values()):
-                found = cls(path)
-                if found._holds(record) and found._begun_in(arithmetic):
-                    return found._ready(record)
-            fresh = cls(root / f"v{max(versions, default=0) + 1:03d}")
+            if found := cls.find(record, root, arithmetic):
+                return found._ready(record)
+            fresh = cls(root / f"v{max(_versions(root), default=0) + 1:03d}")
             if fresh._claim(record):
                 return fresh._ready(record)
+
+    @classmethod
+    def find(
+        cls, record: Record, root: Path, arithmetic: Mapping[str, Any] | None = None
+    ) -> JobFolder | None:
+        """The newest folder of this very job below ``root``, if there is one; changes nothing."""
+        for path in reversed(_versions(root).values()):
+            found = cls(path)
+            if found.holds(record) and found._begun_in(arithmetic):
+                return found
+        return None
+
+    def take(self, record: Record) -> JobFolder:
+        """This very folder for the job, which begins here or goes on.
+
+        Raises:
+            JobError: when another job is there, or the folder may not be written.
+            TryAgainError: when the storage fails.
+        """
+        # Of several jobs that want a new folder at once, one has it.
+        made = not self.path.exists() and self._claim(record)
+        if not made and (self.path / "job.json").exists() and not self.holds(record):
+            raise JobError(
+                f"another job, or this one with other input, has the folder {str(self.path)!r}",
+                "choose another --job-dir",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "job.json", self._facts(record))
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        return self._ready(record)
 
     def read(self, paths: PathMap | None = PathMap()) -> Record:  # noqa: B008, a frozen value
         """What the folder's job.json says, its paths as they are on this machine.
@@ -110,6 +139,23 @@ class JobFolder:
     def work(self) -> Path:
         """Where the prepared region, checkpoints and the finished fill are kept."""
         return self.path / "work"
+
+    @property
+    def cost(self) -> Path:
+        """What the engine's stages have taken, by kind: ``seconds``, and ``voxels`` passed forward
+        through the network. For people and benchmarks; nothing depends on it."""
+        return self.path / "cost.json"
+
+    @property
+    def score(self) -> Path:
+        """What the self-score has said, by take: ``chosen`` and ``scores``, score_self.py's figures
+        by method. There where the method is ``auto``."""
+        return self.path / "score.json"
+
+    @property
+    def report(self) -> Path:
+        """Where people look: the contact sheet, loss curves, the page of ``infusion report``."""
+        return self.path / "report"
 
     @property
     def result(self) -> Path:
@@ -139,6 +185,11 @@ class JobFolder:
     def settled(self) -> dict[str, Any] | None:
         """What ``settle`` has kept; None where nothing was begun yet."""
         return read_json(self.work / "arithmetic" / "arithmetic.json") or None
+
+    def sweep(self) -> None:
+        """Removes what killed processes have left of the files that they were writing."""
+        for folder in (self.path, self.work, self.path / "tasks", self.report):
+            sweep(folder)
 
     def cancelled(self) -> bool:
         """Whether somebody asked this job to stop by leaving a file named ``cancel``."""
@@ -171,7 +222,7 @@ class JobFolder:
             "give the folder that `infusion run` or `infusion farm export` has named",
         )
 
-    def _holds(self, record: Record) -> bool:
+    def holds(self, record: Record) -> bool:
         """Whether the job here is this very job; one that cannot be read is not."""
         facts = read_json(self.path / "job.json")
         try:
@@ -204,15 +255,14 @@ class JobFolder:
     def _ready(self, record: Record) -> JobFolder:
         """Makes what is missing, clears what an earlier run asked or complained about."""
         try:
-            for name in ("work", "tasks", "logs"):
+            for name in ("work", "tasks", "logs", "report"):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "error.json").unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
         self.cancel(False)
         write_json(self.path / "job.json", self._facts(record))
-        for folder in (self.path, self.work, self.path / "tasks"):
-            sweep(folder)
+        self.sweep()
         return self
 
 
@@ -246,6 +296,11 @@ def _renamed(making: Path, folder: Path) -> bool:
             return False
         raise
     return True
+
+
+def fill_name(take: int) -> str:
+    """The file, in a job's ``work``, that holds the finished fill of a take."""
+    return "fill.safetensors" if take == 1 else f"fill-take{take:02d}.safetensors"
 
 
 def read_json(path: Path) -> dict[str, Any]:

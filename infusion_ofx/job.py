@@ -14,7 +14,7 @@ from typing import Any
 
 from infusion_ofx.errors import JobError
 
-__all__ = ["FORMAT", "RECIPES", "Job"]
+__all__ = ["FORMAT", "RECIPES", "Job", "option_name"]
 
 FORMAT = 1
 """Version of the JSON form. A reader refuses a newer one."""
@@ -83,6 +83,13 @@ class Job:
     sampling_steps: int | None = _setting(
         None, "Network calls from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
     )
+    method: str = _setting(
+        "diffusion",
+        "Where what the shot does not show comes from. diffusion: a network trained on it; patch: "
+        "its own space-time patches, without training; prior: nowhere, the rest is smooth. auto: "
+        "diffusion or patch, whichever fills a hole best that is planted beside the real one.",
+        choices=("auto", "diffusion", "patch", "prior"),
+    )
     prior: str = _setting(
         "auto",
         "What other frames show of the hole. auto: taken where it can be trusted; off: all is made "
@@ -90,6 +97,16 @@ class Job:
         choices=("auto", "off", "only"),
     )
     seed: int = _setting(0, "Same seed, same pixels.", minimum=0, maximum=2**31 - 1)
+    takes: int = _setting(
+        1,
+        "Results to choose from, each of its own noise. The first goes to the output, the others "
+        "to take_02, take_03, ... in its folder; more can be asked for later.",
+        minimum=1,
+        maximum=99,
+    )
+    takes_train: bool = _setting(
+        False, "Train anew for each take: they differ more, and each costs a whole run."
+    )
     channels: str = _setting("R,G,B", "The plate's channels to fill, by name.")
     layer: str = _setting("", "Layer or part of the plate that the channels are in, as beauty.")
     view: str = _setting(
@@ -131,6 +148,14 @@ class Job:
         5.0, "Longest time between two checkpoints.", minimum=0.0, maximum=1440.0
     )
     data_dir: str = _setting("", "Where job folders go. Empty: 'infusion' beside the output.")
+    job_dir: str = _setting(
+        "", "This job's own folder, chosen beforehand. Empty: the next version in --data-dir."
+    )
+    matte_output: str = _setting(
+        "",
+        "Where the matte goes as it was used, grown and faded: an EXR pattern such as "
+        "used.####.exr. Empty: nowhere.",
+    )
     compression: str = _setting(
         "auto",
         "auto: a lossy source is written as zip, so that nothing is lost twice; keep: as it was.",
@@ -157,6 +182,8 @@ class Job:
                 found.append(
                     f"'channels' is {self.channels!r}; it takes one to four names, as R,G,B"
                 )
+        if self.method == "prior" and self.prior == "off":
+            found.append("'method' is prior and 'prior' is off, which leaves nothing to fill with")
         if isinstance(self.device, str) and not _is_device(self.device):
             found.append(f"'device' is {self.device!r}; it takes auto, cpu, cuda or cuda:N")
         return found
@@ -186,21 +213,33 @@ class Job:
                 "use the version of Infusion that wrote it, or a newer one",
             )
         values = {name: value for name, value in data.items() if name != "format"}
+        _refuse(cls.faults_of(values))
+        return cls(**values)
+
+    @classmethod
+    def faults_of(cls, values: Mapping[str, Any]) -> list[str]:
+        """Everything that is wrong with a job's values by name, one line each: unknown fields,
+        missing ones, and all that ``faults`` tells."""
         known = {f.name: f for f in fields(cls)}
-        found = [
-            _unknown(name, list(known)) for name in sorted(values.keys() - known.keys(), key=str)
-        ]
-        found += [
-            f"'{name}' is missing" for name, f in known.items() if name not in values and _needed(f)
-        ]
+        unknown = sorted(values.keys() - known.keys(), key=str)
+        found = [_unknown(name, list(known)) for name in unknown]
+        needed = [name for name, f in known.items() if _needed(f)]
+        found += [f"'{name}' is missing" for name in needed if name not in values]
         present = {name: value for name, value in values.items() if name in known}
-        found += cls(**{**{n: "-" for n, f in known.items() if _needed(f)}, **present}).faults()
-        _refuse(found)
-        return cls(**present)
+        return found + cls(**{**dict.fromkeys(needed, "-"), **present}).faults()
 
     def to_dict(self) -> dict[str, Any]:
         """The job as JSON-ready values, with the format's version first."""
         return {"format": FORMAT, **asdict(self)}
+
+    def to_options(self) -> list[str]:
+        """The job as options of ``infusion run``: those that differ from the defaults."""
+        found = []
+        for f in fields(self):
+            value, name = getattr(self, f.name), option_name(f.name)
+            if value != f.default:
+                found.append(name if value is True else f"{name}={value}")
+        return found
 
     @classmethod
     def from_json(cls, text: str) -> Job:
@@ -218,6 +257,11 @@ class Job:
     def to_json(self) -> str:
         """The job as indented JSON text."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def option_name(field_name: str) -> str:
+    """The option of a field: ``matte_channel`` is ``--matte-channel``."""
+    return "--" + field_name.replace("_", "-")
 
 
 def _needed(f: Field[Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,25 +13,22 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from infusion_ofx import outputs
 from infusion_ofx.colour import Encoding, encoding
 from infusion_ofx.composite import clean_matte, shape_matte
-from infusion_ofx.engine.recipe import Recipe, choose
+from infusion_ofx.engine.recipe import PATCHES, Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
-from infusion_ofx.sequence.formats import check_extension, output_name
+from infusion_ofx.patch import BYTES
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
+from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.ranges import parse_frames
-from infusion_ofx.sequence.source import is_same_file
 from infusion_ofx.sequence.store import Sequence
 
-__all__ = ["Hole", "Material", "is_folder", "open_material", "recipe_of"]
+__all__ = ["Hole", "Material", "open_material", "recipe_of"]
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
-
-_LONGEST_NAME = 255
-"""Bytes of a file's name, on every file system in use."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +102,13 @@ class Material:
             area = area.union(self.plate.data(frame))
         return area
 
-    def target(self, frame: int) -> Path:
-        """Where a frame of the result goes."""
-        return _target(self.job, self.plate, frame)
+    def target(self, frame: int, take: int = 1) -> Path:
+        """Where a frame of a take goes."""
+        return outputs.target(self.job, self.plate, frame, take)
+
+    def matte_target(self, frame: int) -> Path | None:
+        """Where the matte of a frame goes as it was used; None where nobody asks for it."""
+        return outputs.matte_target(self.job, frame)
 
     def hole(self, frame: int) -> Hole:
         """Reads a frame's matte and shapes it as the job asks; nothing outside the plate's data
@@ -135,25 +136,38 @@ class Material:
         return Hole(tight, np.ascontiguousarray(alpha[inside.slices(tight)]))
 
     def digest(self) -> str:
-        """Names the input files by name, size and time of change; equal for untouched input."""
+        """Names the input files by name, size and time of change; equal for untouched input.
+
+        The time to the microsecond: Windows and some file servers tell it no finer.
+        """
         total = hashlib.blake2b(digest_size=16)
         for sequence in (self.plate, self.matte):
             for frame in self.frames:
                 path = sequence.path(frame)
                 status = os.stat(path)
                 total.update(
-                    f"{frame} {path.name} {status.st_size} {status.st_mtime_ns}\n".encode()
+                    f"{frame} {path.name} {status.st_size} {status.st_mtime_ns // 1000}\n".encode()
                 )
         return total.hexdigest()
 
 
 def recipe_of(job: Job) -> Recipe:
     """A job's recipe, with the artist's own numbers."""
-    return choose(
+    block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
+    if job.method == "patch":
+        return replace(PATCHES, takes=job.takes, block=block)
+    recipe = choose(
         job.recipe,
         intervals=job.intervals,
         steps=job.steps,
         sampling_steps=job.sampling_steps,
+    )
+    return replace(
+        recipe,
+        patches=job.method == "auto",
+        block=block,
+        takes=job.takes,
+        takes_train=job.takes_train,
     )
 
 
@@ -168,7 +182,7 @@ def open_material(job: Job) -> Material:
     frames = _try(faults, lambda: parse_frames(job.frames) if job.frames else None)
     plate = _try(faults, lambda: _open(job, job.plate, frames))
     matte = _try(faults, lambda: _open(job, job.matte, plate.frames if plate else frames))
-    _try(faults, lambda: _check_output(job, plate, matte))
+    _try(faults, lambda: outputs.check_output(job, plate, matte))
     chosen = _try(faults, lambda: _choose(job, plate)) if plate else None
     shaped = _try(faults, lambda: matte.choose_matte(job.matte_channel)) if matte else None
     if plate and matte:
@@ -215,86 +229,3 @@ def _check_sizes(plate: Sequence, matte: Sequence) -> None:
                 f"the plate is {ours.width}x{ours.height}",
                 "render the matte in the plate's format",
             )
-
-
-def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> None:
-    """Refuses an output that has no place for the frame number, or that lies on the input."""
-    if wants_view(job.output) and not job.view:
-        raise JobError(f"the output {job.output!r} has a place for the view", "say it with --view")
-    if plate is None:
-        return
-    if job.in_place and plate.missing and job.missing != "skip":
-        raise JobError(
-            f"frames of {job.plate!r} are missing, and in place those that stand in for them would "
-            "change as they are read",
-            "choose another output, or --missing skip",
-        )
-    frames = matte.frames if matte else plate.frames
-    targets = [_target(job, plate, frame) for frame in frames]
-    if len(set(targets)) < len(targets):
-        raise JobError(
-            f"the output {job.output!r} names one file for {len(targets)} frames",
-            "write a pattern such as fill.####.exr, or a folder",
-        )
-    _check_folders(targets)
-    for frame, target in zip(frames, targets, strict=True):
-        check_extension(plate.path(frame), target)
-        if matte is not None and matte.frame_at(target) is not None:
-            raise JobError(
-                f"the output {str(target)!r} is the matte itself", "choose another output"
-            )
-        _check_beside(job, plate, frame, target)
-
-
-def _check_folders(targets: list[Path]) -> None:
-    """Refuses, before hours of work, what could not be written after them."""
-    for target in targets:
-        if not _is_name(target):
-            raise JobError(
-                f"the output {str(target)!r} is no name that a file can have",
-                f"write UTF-8 text, at most {_LONGEST_NAME} bytes between two slashes",
-            )
-    for folder in {target.parent for target in targets}:
-        there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
-        if not os.path.isdir(there) or not os.access(there, os.W_OK | os.X_OK):
-            raise JobError(
-                f"the output folder {str(folder)!r} cannot be made or written, because of "
-                f"{str(there)!r}",
-                "check its permissions, or choose another --output",
-            )
-
-
-def _is_name(path: Path) -> bool:
-    try:
-        return all(len(part.encode()) <= _LONGEST_NAME and "\0" not in part for part in path.parts)
-    except UnicodeEncodeError:
-        return False
-
-
-def _check_beside(job: Job, plate: Sequence, frame: int, target: Path) -> None:
-    """Refuses a frame's output that is a file of the plate, or would be taken for one."""
-    other = plate.frame_at(target)
-    if is_same_file(target, plate.path(frame)):
-        if not job.in_place:
-            raise JobError(
-                f"the output {str(target)!r} is the plate itself",
-                "choose another output, or say --in-place",
-            )
-    elif other is not None:
-        raise JobError(
-            f"the output {str(target)!r} would count as frame {other} of the plate",
-            "choose another output; a folder keeps the plate's names",
-        )
-
-
-def is_folder(output: str) -> bool:
-    """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
-    return output.endswith(("/", os.sep)) or not Path(output).suffix or os.path.isdir(output)
-
-
-def _target(job: Job, plate: Sequence, frame: int) -> Path:
-    """A frame's output: from the pattern, or in the output's folder under the plate's own name."""
-    output = expand_view(job.output, job.view)
-    if is_folder(output):
-        return Path(output) / output_name(plate.name(frame))
-    return Pattern.parse(output).path(frame)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,10 +30,13 @@ from torch.nn import functional
 from infusion_ofx.patch_level import SIZES, Level, Size, grown
 from infusion_ofx.patch_match import Matcher
 
-__all__ = ["BYTES", "Settings", "fill"]
+__all__ = ["BYTES", "OnRound", "Settings", "fill", "fill_blocks"]
 
 BYTES = 200
 """Memory that ``fill`` needs, in bytes a voxel of the region that it works on; see ``Settings``."""
+
+OnRound = Callable[[float], None]
+"""Called after each round with the share of all work that is done, below 1. Raise in it to stop."""
 
 TEXTURE_WEIGHT = 7.0
 TEXTURE_RADIUS = 8  # pixels; Newson et al. describe texture over the coarsest pixel's footprint
@@ -62,19 +66,39 @@ class Settings:
     frames, each starting from the end of the block before; a block has eight frames at least."""
 
 
-@torch.no_grad()
+def quiet(share: float) -> None:
+    """Takes a report and does nothing with it."""
+
+
 def fill(
     clean: Tensor,
     hole: Tensor,
     *,
     seed: int = 0,
     settings: Settings | None = None,
-    on_round: Callable[[], None] = lambda: None,
+    on_round: OnRound = quiet,
 ) -> Tensor:
-    """The clip with its hole filled; known values come back as they are.
+    """The clip with its hole filled: the last that ``fill_blocks`` gives."""
+    *_, (_, filled) = fill_blocks(clean, hole, seed=seed, settings=settings, on_round=on_round)
+    return filled
+
+
+@torch.no_grad()
+def fill_blocks(
+    clean: Tensor,
+    hole: Tensor,
+    *,
+    seed: int = 0,
+    settings: Settings | None = None,
+    done: int = 0,
+    on_round: OnRound = quiet,
+) -> Iterator[tuple[int, Tensor]]:
+    """Fills the hole block by block of frames: how many frames are done, and the clip so far, which
+    goes on changing. Known values stay as they are.
 
     clean: (C, T, H, W) in the working range, looked at outside the hole only. hole: (1, T, H, W),
-    not 0 where unknown; something must be known. on_round: called now and then; may raise to stop.
+    not 0 where unknown; something must be known. done: frames that an earlier call has filled, in
+    ``clean``: what follows is what it would have gone on with.
 
     Runs where ``clean`` lies; the same seed gives the same fill on one kind of device. Needs about
     ``BYTES`` bytes for each voxel of the box round the hole and its margin, or of a block of it.
@@ -83,29 +107,37 @@ def fill(
     settings = settings or Settings()
     unknown = hole[0] != 0
     assert not unknown.all(), "nothing is known"
-    filled = torch.where(unknown, torch.zeros((), dtype=clean.dtype, device=clean.device), clean)
-    if not unknown.any():
-        return filled
-    depth = _depth(unknown, settings.deepest)
-    generator = torch.Generator(clean.device).manual_seed(seed)
-    for start, stop in _blocks(unknown, settings.margin << depth, settings.voxels):
+    filled = clean.clone()
+    filled[:, done:].masked_fill_(unknown[done:], 0)
+    depth = _depth(unknown, settings.deepest) if unknown.any() else 0
+    blocks = _blocks(unknown, settings.margin << depth, settings.voxels) if unknown.any() else []
+    for i, (start, stop) in enumerate(blocks):
         todo = unknown[start:stop].clone()
         if start:
             todo[:SHARED] = False
-        if not todo.any():
-            continue
-        rows, columns = _surroundings(todo, settings.margin << depth)
-        part = filled[:, start:stop, rows, columns]
-        part.copy_(_solve(part, todo[:, rows, columns], depth, settings, generator, on_round))
-    return filled
+        if stop > done and todo.any():
+            rows, columns = _surroundings(todo, settings.margin << depth)
+            part = filled[:, start:stop, rows, columns]
+            block = _Block(part, todo[:, rows, columns], depth, settings)
+            tell = partial(_tell, on_round, i, len(blocks))
+            generator = torch.Generator(clean.device).manual_seed(seed ^ start)
+            part.copy_(block.solve(generator, tell))
+        if stop > done:
+            yield stop, filled
+    if not blocks:
+        yield len(unknown), filled
+
+
+def _tell(on_round: OnRound, block: int, blocks: int, share: float) -> None:
+    on_round((block + share) / blocks)
 
 
 def _depth(unknown: Tensor, deepest: int) -> int:
-    """How often a clip is halved until no pixel of the hole is deep inside."""
+    """How often a clip is halved until no pixel of the hole is deep inside, or little is left."""
     depth, side = 0, 2 * deepest + 1
     rows, columns = _surroundings(unknown, 1)
     unknown = unknown[:, rows, columns]
-    while _eroded(unknown, side).any():
+    while min(unknown.shape[1:]) > side and _eroded(unknown, side).any():
         unknown, depth = _half_hole(unknown), depth + 1
     return depth
 
@@ -125,52 +157,69 @@ def _surroundings(unknown: Tensor, margin: int) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def _blocks(unknown: Tensor, margin: int, voxels: int) -> Iterator[tuple[int, int]]:
+def _blocks(unknown: Tensor, margin: int, voxels: int) -> list[tuple[int, int]]:
     """First and one past the last frame of each block; each shares frames with the one before."""
     rows, columns = _surroundings(unknown, margin)
     frames, area = len(unknown), unknown[0, rows, columns].numel()
     size = max(voxels // area, 2 * SHARED)
-    for start in range(0, max(frames - SHARED, 1), size - SHARED):
-        yield start, min(start + size, frames)
+    starts = range(0, max(frames - SHARED, 1), size - SHARED)
+    return [(start, min(start + size, frames)) for start in starts]
 
 
-def _solve(
-    clean: Tensor,
-    unknown: Tensor,
-    depth: int,
-    settings: Settings,
-    generator: torch.Generator,
-    on_round: Callable[[], None],
-) -> Tensor:
-    """Fills one block: clean (C, T, H, W), unknown (T, H, W)."""
-    size = _patch(unknown)
-    pyramid = [(torch.cat([clean.float(), _texture(clean.float(), unknown)]), unknown)]
-    while len(pyramid) <= depth:
-        smaller = _half(*pyramid[-1])
-        if Level.sources_of(smaller[1], size) < settings.sources:
-            break
-        pyramid.append(smaller)
-    below: Matcher | None = None
-    for i, (values, hole) in enumerate(reversed(pyramid)):
-        matcher = Matcher(Level(values, hole, size), generator)
-        if below is None:
-            matcher.peel()
-        else:
-            matcher.adopt(below)
-        rounds = settings.rounds[min(i, len(settings.rounds) - 1)]
-        first, last = settings.sharpness
-        for j in range(rounds):
+@dataclass(frozen=True)
+class _Block:
+    """A stretch of frames that is filled at once."""
+
+    clean: Tensor
+    """(C, T, H, W)"""
+    unknown: Tensor
+    """(T, H, W), bool."""
+    depth: int
+    settings: Settings
+
+    def solve(self, generator: torch.Generator, on_round: OnRound) -> Tensor:
+        """The block with its hole filled, (C, T, H, W)."""
+        size, pyramid = self._pyramid()
+        total = sum(values[0].numel() for values, _ in pyramid)
+        below: Matcher | None = None
+        done = 0
+        for i, (values, hole) in enumerate(reversed(pyramid)):
+            matcher = Matcher(Level(values, hole, size), generator)
             if below is None:
-                matcher.search_all(settings.completeness)
+                matcher.peel()
             else:
-                matcher.search_near()
-            matcher.level.vote(first * (last / first) ** (j / max(rounds - 1, 1)))
-            on_round()
-        below = matcher
-    assert below is not None
-    below.search_near()
-    below.level.vote(settings.final)
-    return below.level.clip()[: len(clean)]
+                matcher.adopt(below)
+            rounds = self.settings.rounds[min(i, len(self.settings.rounds) - 1)]
+            for j in range(rounds):
+                self._round(matcher, j / max(rounds - 1, 1), whole=below is None)
+                on_round((done + values[0].numel() * j / rounds) / total)
+            done += values[0].numel()
+            below = matcher
+        assert below is not None
+        below.search_near()
+        below.level.vote(self.settings.final)
+        return below.level.clip()[: len(self.clean)]
+
+    def _round(self, matcher: Matcher, share: float, *, whole: bool) -> None:
+        """One search and one vote. share: how far this size is, 0 .. 1. whole: whether all known
+        patches are searched."""
+        if whole:
+            matcher.search_all(self.settings.completeness)
+        else:
+            matcher.search_near()
+        first, last = self.settings.sharpness
+        matcher.level.vote(first * (last / first) ** share)
+
+    def _pyramid(self) -> tuple[Size, list[tuple[Tensor, Tensor]]]:
+        """The patch size; values and hole of each size of the clip, full size first."""
+        size, clean = _patch(self.unknown), self.clean.float()
+        pyramid = [(torch.cat([clean, _texture(clean, self.unknown)]), self.unknown)]
+        while len(pyramid) <= self.depth:
+            smaller = _half(*pyramid[-1])
+            if Level.sources_of(smaller[1], size) < self.settings.sources:
+                break
+            pyramid.append(smaller)
+        return size, pyramid
 
 
 def _patch(unknown: Tensor) -> Size:

@@ -18,12 +18,13 @@ from typing import Any
 from infusion_ofx.errors import JobError
 from infusion_ofx.job import Job
 
-__all__ = ["PATHS", "PathMap", "Rule", "absolute", "moved"]
+__all__ = ["PATHS", "PathMap", "Rule", "absolute", "is_folder", "moved", "take_output"]
 
-PATHS = ("plate", "matte", "output", "data_dir")
+PATHS = ("plate", "matte", "output", "data_dir", "job_dir", "matte_output")
 """The fields of Job that are paths; an empty one says nothing."""
 
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\")
+_ROOTED = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,17 @@ class PathMap:
                 return here
         return path
 
+    def here(self, path: str, folder: Path) -> str:
+        """The path here, a relative one taken from ``folder``.
+
+        Raises:
+            JobError: when it is another system's and no rule maps it.
+        """
+        mapped = self.apply(path)
+        if os.name != "nt" and _ROOTED.match(mapped):
+            raise _foreign(repr(path))
+        return os.path.join(folder, mapped)
+
     def job(self, job: Job) -> Job:
         """The job with its paths as they are here.
 
@@ -97,17 +109,35 @@ class PathMap:
         here = _paths_of(job, self.apply)
         for name, path in here.items():
             if not PurePath(path).is_absolute():
-                raise JobError(
-                    f"the job's {name} {path!r} is no path of this machine, and no rule maps it",
-                    "say where it lies here with --path-map FROM=TO",
-                )
+                raise _foreign(f"the job's {name} {path!r}")
         return replace(job, **here)
+
+
+def _foreign(what: str) -> JobError:
+    return JobError(
+        f"{what} is no path of this machine, and no rule maps it",
+        "say where it lies here with --path-map FROM=TO",
+    )
 
 
 def absolute(job: Job) -> Job:
     """The job with its paths taken from this process's working folder."""
     here = os.getcwd()
     return replace(job, **_paths_of(job, lambda path: os.path.join(here, path)))
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
+    return output.endswith(("/", os.sep)) or not Path(output).suffix or os.path.isdir(output)
+
+
+def take_output(output: str, take: int) -> str:
+    """Where a take goes: the first to the job's output itself, the second to ``take_02`` in its
+    folder."""
+    if take == 1:
+        return output
+    folder, name = (output, "") if is_folder(output) else os.path.split(output)
+    return os.path.join(folder, f"take_{take:02d}", name)
 
 
 def moved(before: str, now: Path) -> Rule | None:

@@ -39,6 +39,8 @@ class Routed:
     """(C, height, width) of the box."""
     taken: Tensor
     """(height, width) of the box, boolean: where it is taken."""
+    confidence: Tensor
+    """(height, width) of the box, 0 to 1; 0 where no other frame shows it."""
 
 
 def route(
@@ -84,4 +86,5 @@ def _frame(prior: Prior, i: int, unknown: Tensor, own: Box, hole: Box, least: fl
         taken = (cv2.morphologyEx(joined, cv2.MORPH_OPEN, disc) > 0) & (sure > 0)
     taken &= unknown[0][own.slices(box)].numpy() > 0
     light = np.ascontiguousarray(prior.light[i][inner].transpose(2, 0, 1))
-    return Routed(box, torch.from_numpy(light), torch.from_numpy(taken))
+    confidence = torch.from_numpy(np.ascontiguousarray(sure))
+    return Routed(box, torch.from_numpy(light), torch.from_numpy(taken), confidence)

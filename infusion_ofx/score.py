@@ -26,6 +26,7 @@ float. score_self.py plants holes where a shot has no truth, and says which fill
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from infusion_ofx.score_patches import Patches, distance
 from infusion_ofx.score_pictures import flip, ssim
 
-__all__ = ["logarithm", "peak_of", "scores", "scores_without_truth"]
+__all__ = ["frame_scores", "logarithm", "peak_of", "scores", "scores_without_truth"]
 
 TOE = 2.0**-6
 """Linear light under which the log scale turns into a line."""
@@ -43,6 +44,7 @@ BRIGHTEST = 65504.0  # half float's largest number; an infinite sample counts as
 STILL = 2.0**-12  # spread of a log scale that nobody sees: keeps the ratios finite on a flat clip
 RUNS = (16, 8, 4)  # frames of a stretch whose spectrum is taken: the longest that the hole holds
 QUIET = 2.0**-24  # power of ``STILL``
+ENOUGH = 300_000  # pixels of a frame that a figure of it is taken from
 MARGIN = 3  # pixels kept round the hole
 
 Clip = NDArray[Any]
@@ -115,6 +117,31 @@ def scores_without_truth(fill: Clip, hole: Mask, plate: Clip) -> dict[str, float
         "sharpness": _ratio(_laplacian(ours, hole), _laplacian(theirs, ring)),
         "seam": _seam(ours, theirs, hole, known),
     }
+
+
+def frame_scores(
+    fill: Sequence[Clip], plate: Sequence[Clip], hole: Sequence[Mask], *, peak: float
+) -> tuple[float, float]:
+    """``seam`` of the last of two frames, and ``frame_difference`` between them; see above.
+
+    fill, plate: (H, W, C) linear light, of two frames, or of a first one, whose difference is NaN.
+    hole: (H, W). The differences are held against those of the known pixels that are given.
+    Of a large picture every n-th row and column is looked at, along which the steps are whole.
+    """
+    thin = max(1, int((hole[0].size / ENOUGH) ** 0.5))
+
+    def looked_at(*places: slice) -> tuple[Clip, Clip, Mask, Mask]:
+        when, *where = places
+        ours, theirs, inside = (
+            np.stack([one[tuple(where)] for one in each[when]]) for each in (fill, plate, hole)
+        )
+        known = ~inside & np.isfinite(theirs).all(axis=-1)
+        return logarithm(ours, peak), logarithm(theirs, peak), inside, known
+
+    last, every, all_ = slice(-1, None), slice(None, None, thin), slice(None)
+    seam = _over([_border(*looked_at(last, all_, every), 1), _border(*looked_at(last, every), 2)])
+    ours, theirs, inside, known = looked_at(all_, every, every)
+    return seam, _ratio(_frame_differences(ours, inside), _frame_differences(theirs, known))
 
 
 def _near(hole: Mask) -> tuple[slice, slice, slice]:
@@ -216,22 +243,34 @@ def _seam(ours: Clip, theirs: Clip, hole: Mask, known: Mask | None = None) -> fl
     in the same direction, so that an edge that lies along the border is not blamed on the fill.
     """
     known = ~hole if known is None else known
+    return _over([_border(ours, theirs, hole, known, axis) for axis in (1, 2)])
+
+
+def _border(
+    ours: Clip, theirs: Clip, hole: Mask, known: Mask, axis: int
+) -> tuple[Clip, Clip] | None:
+    """Steps across the hole's border along an axis, and those nearby; None where there is no room
+    for both."""
+    if ours.shape[axis] < 4:
+        return None
     mixed = np.where(hole[..., None], ours, theirs)
-    across, nearby = [], []
-    for axis in (1, 2):
-        if mixed.shape[axis] < 4:
-            continue
-        cut = [np.moveaxis(each, axis, 0) for each in (mixed, hole, known)]
-        steps = np.abs(np.diff(cut[0], axis=0)).mean(axis=-1)
-        inside, outside = cut[1], cut[2]
-        into = outside[:-3] & outside[1:-2] & inside[2:-1] & inside[3:]
-        out = inside[:-3] & inside[1:-2] & outside[2:-1] & outside[3:]
-        border = into | out
-        across.append(steps[1:-1][border])
-        nearby.append((steps[:-2] + steps[2:])[border] / 2)
-    if not sum(part.size for part in across):
+    cut = [np.moveaxis(each, axis, 0) for each in (mixed, hole, known)]
+    steps = np.abs(np.diff(cut[0], axis=0)).mean(axis=-1)
+    inside, outside = cut[1], cut[2]
+    into = outside[:-3] & outside[1:-2] & inside[2:-1] & inside[3:]
+    out = inside[:-3] & inside[1:-2] & outside[2:-1] & outside[3:]
+    border = into | out
+    return steps[1:-1][border], (steps[:-2] + steps[2:])[border] / 2
+
+
+def _over(borders: Sequence[tuple[Clip, Clip] | None]) -> float:
+    """Mean step across over mean step nearby; NaN without any."""
+    found = [each for each in borders if each is not None]
+    if not sum(across.size for across, _ in found):
         return float("nan")
-    over, under = (float(np.concatenate(part).mean(dtype=np.float64)) for part in (across, nearby))
+    over, under = (
+        float(np.concatenate(part).mean(dtype=np.float64)) for part in zip(*found, strict=True)
+    )
     return (over + STILL) / (under + STILL)
 
 

@@ -10,6 +10,7 @@ from infusion_ofx.engine.inpaint import Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import JobFolder
+from infusion_ofx.losses import Losses
 from infusion_ofx.progress import Meter
 from infusion_ofx.stopping import Signals
 
@@ -42,18 +43,20 @@ class Watch:
         self._reported = 0.0
         self._saved = time.monotonic()
         self._loss: float | None = None
+        self._losses = Losses(folder)
 
     def expect(self, work: Sequence[tuple[Stage, float]]) -> None:
         """Takes the engine's stages, each with the cost of one of its steps in any one unit."""
         self._work = work
         self._saved = time.monotonic()
 
-    def reading(self, frames: int, after: float = 0.0) -> Callable[[int], None]:
-        """A callback that is told how many frames are read.
+    def reading(self, frames: int, part: int = 0) -> Callable[[int], None]:
+        """A callback that is told how many frames are done of a part of all reading.
 
-        after: the share of all reading that is done before; mattes and plate are a half each.
+        part: 0 the mattes, 1 the plate, 2 the search for what other frames show; a third each.
         """
-        return lambda done: self._frame("read", done, frames, self._read * after, self._read / 2)
+        stage, share = ("read", "read", "prior")[part], self._read / 3
+        return lambda done: self._frame(stage, done, frames, part * share, share)
 
     def writing(self, frames: int) -> Callable[[int], None]:
         """A callback that is told how many frames are written."""
@@ -89,6 +92,7 @@ class Watch:
                     f"training went astray at step {step.done}: the loss is {fresh}",
                     "try another --seed, or --precision float32",
                 )
+            self._losses.note(stage.name, stage.steps, step.done, fresh)
             self._loss = fresh if self._loss is None else 0.9 * self._loss + 0.1 * fresh
         earlier = self._work[: [s for s, _ in self._work].index(stage)]
         done = sum(s.steps * cost for s, cost in earlier)
@@ -96,7 +100,8 @@ class Watch:
         total = sum(s.steps * cost for s, cost in self._work)
         fraction = self._read + (1 - self._read - self._write) * done / total
         shown = self._loss if stage.kind == "train" else None
-        self.meter.tell(stage.kind, step.done, stage.steps, fraction, shown)
+        kind = "train" if stage.kind == "train" else "sample"
+        self.meter.tell(kind, step.done, stage.steps, fraction, shown)
 
     def _frame(self, stage: str, done: int, frames: int, start: float, share: float) -> None:
         now = time.monotonic()

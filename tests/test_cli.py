@@ -81,6 +81,12 @@ def test_every_verb_has_help(verb: str, flag: str) -> None:
     assert result.stdout.startswith(f"Usage: main {verb}")
 
 
+@pytest.mark.parametrize("verb", sorted(main.commands.keys() - {"farm", "nuke"}))
+def test_every_verb_shows_examples_and_its_exit_codes(verb: str) -> None:
+    text = call(verb, "--help").stdout
+    assert f"\n    infusion {verb}" in text and "Exit code" in " ".join(text.split())
+
+
 def test_the_help_names_every_field_of_a_job() -> None:
     for verb in ("run", "check"):
         text = call(verb, "--help").stdout
@@ -125,10 +131,17 @@ def test_every_field_can_be_given_as_an_option() -> None:
         "colorspace": "ACEScg", "compression": "keep", "grow": 7, "feather": 8,
         "device": "cuda:1", "precision": "float32", "prior": "off",
         "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
+        "takes": 10, "method": "patch", "job_dir": "e", "matte_output": "f.####.exr",
     }  # fmt: skip
-    assert given.keys() | {"in_place"} == {f.name for f in fields(Job)}
+    assert given.keys() | {"in_place", "takes_train"} == {f.name for f in fields(Job)}
     options = [part for name, value in given.items() for part in (option_name(name), str(value))]
     assert job_of(*options, "--in-place") == Job(**given, in_place=True)
+
+
+def test_a_job_as_options_is_the_same_job() -> None:
+    job = Job("-p.#.exr", "m", "o/", steps=3, in_place=True, channels="Y", memory=2.5, view="l")
+    assert job_of(*job.to_options()) == job
+    assert job.to_options()[0] == "--plate=-p.#.exr" and len(job.to_options()) == 8
 
 
 def test_options_override_the_job_file_and_nothing_else_does(tmp_path: Path) -> None:

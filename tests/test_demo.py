@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from infusion_ofx.demo import Shot, make_shot
-from infusion_ofx.report import read_clip
+from infusion_ofx.sheet import read_clip
 
 
 @pytest.fixture(scope="module")

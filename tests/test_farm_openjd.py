@@ -14,12 +14,17 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from deadline.client.job_bundle.loader import read_yaml_or_json_object
+from deadline.client.job_bundle.parameters import read_job_bundle_parameters
+from deadline.client.job_bundle.submission import AssetReferences
+from openjd import model, sessions
 
 from infusion_cli.main import main
 from infusion_ofx.begin import submit
 from infusion_ofx.farm import openjd as bundle
-from infusion_ofx.farm.graph import graph
+from infusion_ofx.farm.graph import RETRIES, graph
 from infusion_ofx.farm.status import status
 from infusion_ofx.folder import JobFolder, Record, read_json, write_json
 from infusion_ofx.job import Job
@@ -32,13 +37,6 @@ ROOT = Path(__file__).parents[1]
 SHARED: dict[str, Any] = {"recipe": "final", "intervals": 2, "frames": "1001-1002"}
 HOSTILE = "it's {{Param.X}} \"$(x)` %d \\ \u00e9 \U0001f525 \x7f\x85\u2028 end"
 STAGES = {"train-shared": 4, **{f"{k}-{i:02d}": 1 for i in range(12) for k in ("train", "sample")}}
-
-
-def needed(name: str) -> Any:
-    """A package of the farm's own; CI has them all."""
-    if os.environ.get("CI"):
-        __import__(name)
-    return pytest.importorskip(name, reason="needs the 'dev' extra")
 
 
 def options(job: Job) -> list[str]:
@@ -67,7 +65,7 @@ def template(**settings: Any) -> dict[str, Any]:
     return bundle.template(Record(Job("/p", "/m", "/o", **settings), "1", "abc", STAGES), "a job")
 
 
-def parameters(model: Any, **texts: str) -> dict[str, Any]:
+def parameters(**texts: str) -> dict[str, Any]:
     """Values of the template's parameters, as the farm's own model wants them."""
     kinds = model.ParameterValueType
     types = {"JobFolder": kinds.PATH, "Infusion": kinds.STRING}
@@ -76,16 +74,26 @@ def parameters(model: Any, **texts: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("settings", [{}, {"device": "cpu"}])
 def test_the_template_is_valid_and_has_the_graphs_steps_and_tasks(settings: dict[str, Any]) -> None:
-    model = needed("openjd.model")
     decoded = model.decode_job_template(template=template(**settings))
     job = model.create_job(
-        job_template=decoded, job_parameter_values=parameters(model, JobFolder="/f", Infusion="i")
+        job_template=decoded, job_parameter_values=parameters(JobFolder="/f", Infusion="i")
     )
     order = [step.name for step in model.StepDependencyGraph(job=job).topo_sorted()]
     assert order == ["Prepare", "TrainShared", "Train", "Sample", "Assemble"]
     (train,) = (step for step in job.steps if step.name == "Train")
     space = model.StepParameterSpaceIterator(space=train.parameterSpace)
     assert [int(task["Interval"].value) for task in space] == list(range(12))
+
+
+def test_takes_and_intervals_are_tasks_with_parameters_of_their_own() -> None:
+    decoded = model.decode_job_template(template=template(takes=3))
+    given = parameters(JobFolder="/f", Infusion="i")
+    job = model.create_job(job_template=decoded, job_parameter_values=given)
+    (sample,) = (step for step in job.steps if step.name == "Sample")
+    space = model.StepParameterSpaceIterator(space=sample.parameterSpace)
+    assert [int(task["Take"].value) for task in space] == [1, 2, 3]
+    words = [str(word) for word in sample.script.actions.onRun.args or []]
+    assert words[2:4] == ["--take", "{{Task.Param.Take}}"]
 
 
 def test_no_shell_stands_between_the_farm_and_the_program() -> None:
@@ -99,14 +107,12 @@ def test_no_shell_stands_between_the_farm_and_the_program() -> None:
 
 @pytest.mark.parametrize("name", [HOSTILE, "\n\n", "", "x" * 500, "{{{{{{", "\x00"])
 def test_any_name_of_a_shot_makes_a_valid_template(name: str) -> None:
-    model = needed("openjd.model")
     record = Record(Job("/p", "/m", "/o"), "1", "abc", STAGES)
     decoded = model.decode_job_template(template=bundle.template(record, name))
     assert 1 <= len(str(decoded.name)) <= 128
 
 
 def test_a_bundle_says_the_same_to_readers_of_yaml_and_of_json(tmp_path: Path) -> None:
-    yaml = needed("yaml")
     folder = JobFolder(tmp_path / HOSTILE)
     for facts in (
         bundle.values(folder),
@@ -120,16 +126,12 @@ def test_a_bundle_says_the_same_to_readers_of_yaml_and_of_json(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["bundle", HOSTILE.replace("\\", "")])
 def test_an_exported_bundle_is_read_by_deadline_cloud(shot: Shot, name: str) -> None:
-    needed("deadline")
-    from deadline.client.job_bundle.loader import read_yaml_or_json_object
-    from deadline.client.job_bundle.parameters import read_job_bundle_parameters
-    from deadline.client.job_bundle.submission import AssetReferences
-
     folder, made = export(shot)
     made.rename(shot.folder / name)
     there = str(shot.folder / name)
     values = {each["name"]: each.get("value") for each in read_job_bundle_parameters(there)}
-    assert values == {"JobFolder": str(folder.path), "Infusion": None}
+    retries = values.pop("deadline:maxRetriesPerTask")
+    assert values == {"JobFolder": str(folder.path), "Infusion": None} and retries == RETRIES
     found = AssetReferences.from_dict(read_yaml_or_json_object(there, "asset_references", True))
     frames = {f"{shot.folder}/{kind}.{n}.exr" for kind in ("plate", "matte") for n in (1001, 1002)}
     assert found.input_filenames == frames
@@ -149,12 +151,18 @@ def test_an_export_makes_the_job_or_takes_the_one_that_is_named(shot: Shot) -> N
     assert not shot.hidden()
 
 
-def test_a_dry_run_prints_the_template_and_writes_nothing(shot: Shot) -> None:
+@pytest.mark.parametrize("engine", ["openjd", "slurm", "opencue", "deadline10"])
+def test_a_dry_run_says_the_steps_and_writes_nothing(shot: Shot, engine: str) -> None:
     before = sorted(shot.folder.rglob("*"))
-    command = ["farm", "export", "openjd", *options(shot.job(**SHARED)), "-o", "b", "--dry-run"]
-    result = CliRunner().invoke(main, command)
-    assert result.exit_code == 0
-    assert json.loads(result.stdout)["specificationVersion"] == "jobtemplate-2023-09"
+    given = [*options(shot.job(**SHARED)), "-o", str(shot.folder / "b"), "--dry-run"]
+    result = CliRunner().invoke(main, ["farm", "export", engine, *given])
+    assert result.exit_code == 0, result.output
+    names = [line.split()[0] for line in result.stdout.splitlines()]
+    assert names == ["prepare", "train-shared", "train", "sample", "assemble"]
+    found = json.loads(
+        CliRunner().invoke(main, ["farm", "export", engine, *given, "--json"]).stdout
+    )
+    assert [step["name"] for step in found["steps"]] == names
     assert sorted(shot.folder.rglob("*")) == before
 
 
@@ -174,12 +182,12 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def openjd(made: Path, folder: JobFolder, program: Path) -> subprocess.Popen[str]:
-    needed("openjd.cli")
-    command = [str(Path(sys.executable).parent / "openjd"), "run", str(made / "template.yaml")]
-    parameters = ["-p", f"JobFolder={folder.path}", "-p", f"Infusion={program}"]
+def openjd(verb: str, made: Path, *parameters: str) -> subprocess.Popen[str]:
+    """One of the project's own commands on a bundle's template."""
+    command = [str(Path(sys.executable).parent / "openjd"), verb, str(made / "template.yaml")]
+    given = [part for parameter in parameters for part in ("-p", parameter)]
     return subprocess.Popen(
-        [*command, *parameters], env={**os.environ, "TMPDIR": str(made)},
+        [*command, *given], env={**os.environ, "TMPDIR": str(made)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -190,11 +198,23 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 
 @pytest.mark.slow
+def test_the_projects_own_commands_take_the_template_and_count_its_tasks(shot: Shot) -> None:
+    folder, made = export(shot)
+    checked = openjd("check", made)
+    assert "passes validation checks" in checked.communicate()[0] and checked.returncode == 0
+    said = openjd("summary", made, f"JobFolder={folder.path}").communicate()[0]
+    steps = graph(folder.read())
+    assert f"Total steps: {len(steps)}" in said
+    assert f"Total tasks: {sum(len(step.tasks) for step in steps)}" in said
+
+
+@pytest.mark.slow
 def test_a_graph_that_is_run_cancelled_and_run_again_ends_with_the_pixels_of_run(
     shot: Shot, program: Path
 ) -> None:
     folder, made = export(shot, steps=20)
-    cancelled = openjd(made, folder, program)
+    given = (f"JobFolder={folder.path}", f"Infusion={program}")
+    cancelled = openjd("run", made, *given)
     wait_for(lambda: read_json(folder.status("train-shared")).get("step", 0) > 0, cancelled)
     cancelled.send_signal(signal.SIGTERM)
     said = cancelled.communicate(timeout=120)[0]
@@ -203,7 +223,7 @@ def test_a_graph_that_is_run_cancelled_and_run_again_ends_with_the_pixels_of_run
     assert (found["prepare"].state, found["train-shared"].state) == ("done", "stopped"), said
     assert list(folder.work.glob("train-shared-*.safetensors")), "a checkpoint is written"
 
-    again = openjd(made, folder, program)
+    again = openjd("run", made, *given)
     said = again.communicate(timeout=300)[0]
     assert again.returncode == 0, said
     assert said.count("Running Task") == sum(len(step.tasks) for step in graph(folder.read()))
@@ -215,13 +235,11 @@ def test_a_graph_that_is_run_cancelled_and_run_again_ends_with_the_pixels_of_run
 
 
 @pytest.mark.slow
-def test_a_session_hears_progress_and_maps_the_paths_of_a_job_that_windows_has_made(
+def test_a_session_hears_a_task_and_maps_the_paths_of_a_job_that_windows_has_made(
     shot: Shot, program: Path
 ) -> None:
-    sessions, model = needed("openjd.sessions"), needed("openjd.model")
     folder = submit(shot.job(**SHARED))
     record = folder.read()
-    windows = _as_on_windows(folder, shot)
     rules = [
         sessions.PathMappingRule(
             source_path_format=sessions.PathFormat.WINDOWS,
@@ -230,34 +248,32 @@ def test_a_session_hears_progress_and_maps_the_paths_of_a_job_that_windows_has_m
         )
         for source, target in (("P:\\show", shot.folder), ("M:\\mattes", shot.folder))
     ]
-    kinds = {
-        "JobFolder": model.ParameterValueType.PATH,
-        "Infusion": model.ParameterValueType.STRING,
-    }
-    texts = {"JobFolder": windows, "Infusion": str(program)}
-    values = {
-        name: model.ParameterValue(type=kinds[name], value=text) for name, text in texts.items()
-    }
+    given = parameters(JobFolder=_as_on_windows(folder, shot), Infusion=str(program))
     decoded = model.decode_job_template(template=bundle.template(record, "a job"))
-    job = model.create_job(job_template=decoded, job_parameter_values=values)
-    told, over = [], threading.Event()
+    job = model.create_job(job_template=decoded, job_parameter_values=given)
+    scripts = {step.name: step.script for step in job.steps}
+    told: list[sessions.ActionStatus] = []
+    over = threading.Event()
 
-    def hear(session: str, action: Any) -> None:
+    def hear(session: str, action: sessions.ActionStatus) -> None:
         told.append(action)
         if action.state != sessions.ActionState.RUNNING:
             over.set()
 
     with sessions.Session(
-        session_id="test", job_parameter_values=values, path_mapping_rules=rules, callback=hear,
+        session_id="test", job_parameter_values=given, path_mapping_rules=rules, callback=hear,
         session_root_directory=shot.folder,
     ) as session:  # fmt: skip
-        session.run_task(step_script=job.steps[0].script, task_parameter_values={})
-        assert over.wait(120)
-    assert told[-1].state == sessions.ActionState.SUCCESS
-    progress = [each.progress for each in told if each.progress is not None]
-    assert progress == sorted(progress) and progress[-1] == 100
-    assert any("working on" in (each.status_message or "") for each in told)
-    assert (folder.work / "prepared.safetensors").exists()
+        session.run_task(step_script=scripts["Prepare"], task_parameter_values={})
+        assert over.wait(120) and told[-1].state.name == "SUCCESS"
+        progress = [each.progress for each in told if each.progress is not None]
+        assert progress == sorted(progress) and progress[-1] == 100
+        assert any("working on" in (each.status_message or "") for each in told)
+        assert (folder.work / "prepared.safetensors").exists()
+        over.clear()
+        session.run_task(step_script=scripts["Sample"], task_parameter_values={})
+        assert over.wait(120) and told[-1].state.name == "FAILED"
+        assert told[-1].exit_code == 3 and "is not done" in (told[-1].fail_message or "")
 
 
 def _as_on_windows(folder: JobFolder, shot: Shot) -> str:

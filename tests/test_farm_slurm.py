@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shlex
 import shutil
@@ -13,13 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from infusion_cli.main import main
 from infusion_ofx.begin import submit as make
 from infusion_ofx.errors import JobError
-from infusion_ofx.farm import slurm
+from infusion_ofx.farm import openjd, slurm
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
 from infusion_ofx.folder import JobFolder, Record
@@ -39,7 +42,7 @@ class Cluster:
     """A real Slurm with three machines of one processor each, all of them this machine.
 
     Its daemons are this process's children, with ports, keys and state of their own: nothing of a
-    Slurm that is installed here is touched. No root, systemd, cgroups or database is needed. The
+    Slurm that is installed here is touched. No systemd, cgroups or database is needed. The
     GPU that each machine says it has is ``/dev/null``: Slurm counts it, and looks no further.
     """
 
@@ -235,22 +238,45 @@ def program_in(folder: Path, first: str = "") -> str:
     return str(path)
 
 
+def by_openjd(folder: JobFolder, where: Path) -> None:
+    """Has ``openjd run`` do a job, all of its steps in one session."""
+    openjd.export(folder, where / "bundle")
+    command = [
+        str(Path(sys.executable).parent / "openjd"),
+        "run",
+        str(where / "bundle/template.yaml"),
+    ]
+    given = ["-p", f"JobFolder={folder.path}", "-p", f"Infusion={program_in(where / 'bundle')}"]
+    done = subprocess.run(
+        [*command, *given], env={**os.environ, "TMPDIR": str(where)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
 def frames_in(shot: Shot, output: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (shot.folder / output).glob("*.exr")}
 
 
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_a_shot_over_three_machines_is_the_shot_of_one(shot: Shot, cluster: Cluster) -> None:
+def test_a_shot_over_three_machines_by_openjd_and_by_run_has_the_same_files(
+    shot: Shot, cluster: Cluster
+) -> None:
     folder = make(job_of(shot, "farm 'out' %j $HOME", steps=2))
-    slurm.export(folder, folder.path / "slurm", program_in(shot.folder), cpus=1)
-    ids = slurm.submit(folder.path / "slurm")
+    command = ["farm", "submit", "slurm", str(folder.path), "--cpus", "1", "--json"]
+    result = CliRunner().invoke(main, [*command, "--program", program_in(shot.folder)])
+    assert result.exit_code == 0, result.output
+    ids = json.loads(result.stdout)["jobs"]
     assert list(ids) == ["prepare", "train-shared", "train", "sample", "assemble"]
     run(job_of(shot, "one", steps=2))
+    by_openjd(make(job_of(shot, "openjd", steps=2)), shot.folder)
     cluster.finish(ids["assemble"])
     assert len({facts["BatchHost"] for facts in cluster.jobs(ids["train"])}) >= 2
     assert status(folder.path).state == "done"
-    assert frames_in(shot, "farm 'out' %j $HOME") == frames_in(shot, "one")
+    files = frames_in(shot, "one")
+    assert len(files) == len(shot.frames)
+    assert frames_in(shot, "farm 'out' %j $HOME") == frames_in(shot, "openjd") == files
     logs = {path.name for path in (folder.path / "logs").glob("slurm-*")}
     assert logs == {
         *(f"slurm-{name}.{ids[name]}.log" for name in ids if name != "train"),
@@ -345,8 +371,8 @@ def test_a_step_that_slurm_refuses_takes_the_others_with_it(tmp_path: Path) -> N
 def test_a_script_asks_for_what_its_step_needs_and_becomes_the_program(tmp_path: Path) -> None:
     stages = ("train-shared", *(f"train-{k:02d}" for k in (0, 1, 2, 4)))
     folder = folder_of(tmp_path / "job", stages)
-    for step in graph(folder.read()):
-        lines = slurm.script(step, folder.path, "infusion", 3).splitlines()
+    for step in graph(folder.read(), cpus=3):
+        lines = slurm.script(step, folder.path, "infusion").splitlines()
         assert lines[-1].startswith("exec infusion ")
         asked = {line.removeprefix("#SBATCH ") for line in lines[1:-1]}
         assert {"--cpus-per-task=3", f"--mem={step.memory}M", "--requeue"} <= asked
@@ -356,9 +382,35 @@ def test_a_script_asks_for_what_its_step_needs_and_becomes_the_program(tmp_path:
         assert arrays == (["--array=0-2,4"] if step.name == "train" else [])
 
 
+def test_takes_are_an_array_too(tmp_path: Path) -> None:
+    (sample,) = (s for s in graph(folder_of(tmp_path / "j", takes=3).read()) if s.name == "sample")
+    text = slurm.script(sample, tmp_path, "infusion")
+    assert "#SBATCH --array=1-3\n" in text and ' --take "$SLURM_ARRAY_TASK_ID"\n' in text
+
+
 def test_a_job_for_a_processor_asks_for_no_gpu(tmp_path: Path) -> None:
     steps = graph(folder_of(tmp_path / "job", device="cpu").read())
-    assert not any("--gres" in slurm.script(step, tmp_path, "infusion", 1) for step in steps)
+    assert not any("--gres" in slurm.script(step, tmp_path, "infusion") for step in steps)
+
+
+def test_the_verb_writes_the_scripts_with_what_the_user_tells_slurm(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "job")
+    given = ["--partition", "gpu", "--time", "8:00:00", "--sbatch=--constraint=a100", "--cpus", "7"]
+    command = ["farm", "export", "slurm", str(folder.path), "-o", str(tmp_path / "s"), *given]
+    result = CliRunner().invoke(main, [*command, "--program", "/opt/in fusion"])
+    assert result.exit_code == 0 and f"bash {tmp_path}/s/submit.sh" in result.stdout
+    text = (tmp_path / "s" / "submit.sh").read_text()
+    assert "--partition=gpu --time=8:00:00 --constraint=a100" in text
+    train = (tmp_path / "s" / "train.sbatch").read_text()
+    assert "--cpus-per-task=7" in train and "\nexec '/opt/in fusion' train " in train
+
+
+def test_a_submission_without_slurm_leaves_the_job_and_the_scripts(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "job")
+    command = ["farm", "submit", "slurm", str(folder.path)]
+    result = CliRunner(env={"PATH": str(tmp_path)}).invoke(main, command)
+    assert result.exit_code == 2 and "sbatch is not on this machine's PATH" in result.stderr
+    assert (folder.path / "slurm" / "submit.sh").exists()
 
 
 def test_a_machine_without_slurm_is_told_where_to_go(
@@ -369,11 +421,9 @@ def test_a_machine_without_slurm_is_told_where_to_go(
         slurm.submit(tmp_path)
 
 
-def folder_of(
-    root: Path, stages: tuple[str, ...] = ("train-00",), device: str = "auto"
-) -> JobFolder:
+def folder_of(root: Path, stages: tuple[str, ...] = ("train-00",), **settings: Any) -> JobFolder:
     """A job's folder, made without any frames."""
-    job = Job("/p.####.exr", "/m.####.exr", "/o/", device=device)
+    job = Job("/p.####.exr", "/m.####.exr", "/o/", **settings)
     names = [*stages, "sample-00"]
     return JobFolder.adopt(Record(job, "1", "digest", dict.fromkeys(names, 9), 2**30), root)
 

@@ -200,7 +200,8 @@ def test_no_temporary_is_left_anywhere(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
     folder.settle(CPU)
     names = {path.name for path in tmp_path.rglob("*")}
-    assert names == {"v001", "work", "tasks", "logs", "job.json", "arithmetic", "arithmetic.json"}
+    folders = {"v001", "work", "tasks", "logs", "report", "arithmetic"}
+    assert names == folders | {"job.json", "arithmetic.json"}
 
 
 def test_a_place_that_cannot_hold_a_folder_is_a_plain_error(tmp_path: Path) -> None:
@@ -261,3 +262,31 @@ def _at_once(actions: list[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(act, actions))
+
+
+def test_a_folder_that_was_chosen_beforehand_is_taken_as_it_is(tmp_path: Path) -> None:
+    chosen = tmp_path / "v007"
+    (chosen / "inputs").mkdir(parents=True)
+    record = Record(replace(JOB, job_dir=str(chosen)), "0.1.0", "abc", STAGES)
+    folder = JobFolder(chosen).take(record)
+    assert folder.path == chosen and folder.work.is_dir() and (chosen / "inputs").is_dir()
+    again = JobFolder(chosen).take(record)
+    assert again.read(paths=None).job == record.job, "and the same job goes on"
+    with pytest.raises(JobError, match="another job"):
+        JobFolder(chosen).take(replace(record, job=replace(record.job, seed=1)))
+
+
+def test_of_jobs_that_want_one_new_folder_at_once_one_has_it(tmp_path: Path) -> None:
+    chosen = tmp_path / "new" / "folder"
+    jobs = [replace(JOB, job_dir=str(chosen), seed=seed) for seed in range(8)]
+
+    def take(job: Job) -> int | None:
+        try:
+            JobFolder(chosen).take(Record(job, "0.1.0", "abc", STAGES))
+        except JobError:
+            return None
+        return job.seed
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        (winner,) = (seed for seed in pool.map(take, jobs) if seed is not None)
+    assert JobFolder(chosen).read(paths=None).job.seed == winner

@@ -1,126 +1,185 @@
-"""Laws of the report."""
+"""What a report says of a job, whatever state the job is in; test_report_page.py looks at it."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import shlex
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-from PIL import Image
+from click.testing import CliRunner
 
-from infusion_ofx.report import contact_sheet, displayed, evenly
+from infusion_cli.job_options import job_from, job_options
+from infusion_cli.main import main
+from infusion_ofx.begin import submit
+from infusion_ofx.folder import write_json
+from infusion_ofx.job import Job
+from infusion_ofx.material import open_material
+from infusion_ofx.report.build import build
+from infusion_ofx.report.curves import loss_curve, strip
+from infusion_ofx.report.examine import Checked, examine, worst
+from infusion_ofx.report.facts import command
+from infusion_ofx.report.review import as_printf, viewers
+from infusion_ofx.run import run
 
-Rows = list[tuple[str, list[NDArray[np.float32]]]]
-
-
-def _light(value: float, height: int = 12, width: int = 16) -> NDArray[np.float32]:
-    return np.full((height, width, 3), value, np.float32)
-
-
-def test_the_view_keeps_the_order_of_light_up_to_white() -> None:
-    steps = displayed(np.linspace(0, 8, 60, dtype=np.float32)[None, :, None].repeat(3, axis=2))
-    levels = steps[0, :, 0].astype(int)
-    assert levels[0] == 0 and levels[-1] == 255
-    assert (np.diff(levels) >= 0).all()
-    assert levels[30] < 255
+if TYPE_CHECKING:
+    from conftest import Shot
 
 
-def test_darker_by_three_stops_shows_what_was_white() -> None:
-    assert displayed(_light(20.0)).min() == 255
-    assert displayed(_light(20.0), -3).max() < 255
+def _copied(shot: Shot) -> Job:
+    """A job whose result is the plate itself, frame by frame: it keeps law 1 and fills nothing."""
+    (shot.folder / "out").mkdir()
+    for path in shot.folder.glob("plate.*.exr"):
+        shutil.copy(path, shot.folder / "out" / path.name)
+    return shot.job()
 
 
-def test_what_is_no_number_shows_magenta() -> None:
-    picture = _light(0.5)
-    picture[3, 4, 1] = np.nan
-    assert displayed(picture)[3, 4].tolist() == [255, 0, 255]
+def _touch(path: Path, row: int, column: int) -> None:
+    """Changes one sample of the red channel by one bit."""
+    import OpenImageIO as oiio
+
+    file = oiio.ImageInput.open(str(path))
+    assert file is not None, oiio.geterror()
+    spec = file.spec()
+    pixels = file.read_image(0, 0, 0, spec.nchannels, oiio.HALF)
+    assert pixels is not None, file.geterror()
+    file.close()
+    pixels[row, column, 0] = np.nextafter(pixels[row, column, 0], np.float16(9))
+    output = oiio.ImageOutput.create(str(path))
+    assert output is not None and output.open(str(path), spec)
+    assert output.write_image(pixels) and output.close()
 
 
-def test_infinite_and_negative_light_have_a_display_value() -> None:
-    assert displayed(_light(np.inf)).min() == 255
-    assert displayed(_light(-np.inf)).max() == 0
-    assert displayed(_light(-3.0)).max() == 0
+def test_a_sample_that_differs_outside_the_matte_is_counted_in_its_frame(shot: Shot) -> None:
+    job = _copied(shot)
+    _touch(shot.folder / "out" / "plate.1003.exr", 2, 3)
+    _touch(shot.folder / "out" / "plate.1004.exr", 10, 13)  # in the hole: that is no fault
+    found = examine(open_material(job), shot.frames)
+    counts = {check.frame: check.outside for check in found.checks}
+    assert counts == {frame: int(frame == 1003) for frame in shot.frames}
+    assert found.shot[1003]["box"][:2] == [2, 3]  # and the difference view shows it
+    text = build(submit(job).path).read_text()
+    assert "Outside the matte, 1 samples differ" in text
+    assert 'class="bad" id="law"' in text
 
 
-def test_a_matte_is_shown_as_it_is() -> None:
-    assert displayed(np.full((2, 2), 0.5, np.float16)).tolist() == [[[128] * 3] * 2] * 2
+def test_a_job_that_has_not_begun_has_a_page(shot: Shot) -> None:
+    text = build(submit(shot.job()).path).read_text()
+    assert "waiting, 0%" in text and "0 of 8 frames are written" in text
+    assert "<canvas" not in text and "script-src 'none'" in text
+
+
+def test_a_job_whose_plate_is_gone_has_a_page(shot: Shot) -> None:
+    folder = submit(shot.job())
+    for path in shot.folder.glob("plate.*.exr"):
+        path.unlink()
+    assert "The frames cannot be shown" in build(folder.path).read_text()
+
+
+def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
+    folder = Path(run(shot.job()).folder)
+    write_json(
+        folder / "report" / "self_score.json",
+        {
+            "said": "Holes like yours came out <well>.",
+            "swd": 1.25,
+            "method": {"patches": {"swd": 2.5, "psnr": None}, "<b>": {"ssim": 0.5}},
+        },
+    )
+    text = build(folder).read_text()
+    assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
+    told = ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;.", ">2.5<")
+    for part in (*told, "&lt;b&gt;"):
+        assert part in text
+    assert not re.search(r"(src|href)=.?(https?:)?//", text)
+    assert not list((folder / "report").glob(".*"))
+
+
+def test_a_frame_that_black_stands_in_for_is_compared_with_nothing(shot: Shot) -> None:
+    _copied(shot)
+    (shot.folder / "plate.1003.exr").unlink()
+    found = examine(open_material(shot.job(missing="black")), shot.frames)
+    assert [c.outside for c in found.checks] == [None if f == 1003 else 0 for f in shot.frames]
+
+
+def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
+    job = shot.job(takes=2)
+    assert "<h2>Takes</h2>" not in build(submit(job).path).read_text()
+    assert "<h2>Takes</h2>" in build(Path(run(job).folder)).read_text()
+
+
+def test_in_place_there_is_no_plate_to_compare_with(shot: Shot) -> None:
+    job = Job.from_dict({**shot.job().to_dict(), "output": shot.plate, "in_place": True})
+    folder = Path(run(job).folder)
+    assert "nothing is left to compare it with" in build(folder).read_text()
+
+
+def test_the_command_does_the_same_job_again(shot: Shot) -> None:
+    import click
+
+    job = Job.from_dict({**shot.job('it\'s "here"/').to_dict(), "feather": 3, "in_place": True})
+    seen: list[Job] = []
+
+    @click.command()
+    @job_options
+    @click.pass_context
+    def take(context: click.Context, /, **_: object) -> None:
+        seen.append(job_from(context))
+
+    result = CliRunner().invoke(take, shlex.split(command(job))[2:])
+    assert (result.exit_code, seen) == (0, [job])
+
+
+def test_the_verb_writes_the_page_and_says_where(shot: Shot) -> None:
+    folder = submit(shot.job()).path
+    page = shot.folder / "deep" / "page.html"
+    result = CliRunner().invoke(main, ["report", str(folder), "-o", str(page), "--json"])
+    assert json.loads(result.stdout) == {"report": str(page)} and page.is_file()
+    wrong = CliRunner().invoke(main, ["report", str(shot.folder)])
+    assert wrong.exit_code == 2 and "is no job folder" in wrong.stderr
+
+
+def _check(frame: int, seam: float, flicker: float) -> Checked:
+    return Checked(frame, 0, 1, seam, flicker)
+
+
+def test_the_worst_frames_come_first_and_good_ones_not_at_all() -> None:
+    checks = [_check(1, 1, 1), _check(2, 4, 1), _check(3, 1, 0.1), _check(4, math.nan, math.nan)]
+    assert worst(checks) == [3, 2]
 
 
 @pytest.mark.parametrize(
-    ("height", "width"),
+    ("name", "frame", "expected"),
     [
-        pytest.param(12, 16, id="tiny plates"),
-        pytest.param(112, 144, id="the demo"),
-        pytest.param(17, 1, id="one column"),
-        pytest.param(100, 1920, id="wide plates"),
+        pytest.param("plate.1001.exr", 1001, "plate.%04d.exr", id="padded"),
+        pytest.param("sh010_v10.10.exr", 10, "sh010_v10.%02d.exr", id="the last one counts"),
+        pytest.param("still.exr", 7, "still.exr", id="no number"),
     ],
 )
-def test_a_sheet_of_five_frames_is_as_wide_as_a_screen(
-    tmp_path: Path, height: int, width: int
+def test_a_players_pattern_is_made_of_a_files_name(name: str, frame: int, expected: str) -> None:
+    assert as_printf(Path("/a") / name, frame) == f"/a/{expected}"
+
+
+def test_players_that_are_not_installed_are_not_spoken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matte = np.ones((height, width), np.float32)
-    rows: Rows = [("plate", [_light(1, height, width)] * 5), ("matte", [matte] * 5)]
-    contact_sheet(tmp_path / "sheet.png", rows, range(1001, 1006))
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert 1200 <= sheet.width <= 2000
+    monkeypatch.setenv("PATH", str(tmp_path))
+    plate, result = tmp_path / "a b.1001.exr", tmp_path / "c.1001.exr"
+    assert viewers(plate, result, [1001, 1002]) == []
+    (tmp_path / "rv").write_text("#!/bin/sh\n")
+    (tmp_path / "rv").chmod(0o755)
+    assert viewers(plate, result, [1001, 1002]) == [
+        f"rv -wipe '{tmp_path}/a b.%04d.exr' {tmp_path}/c.%04d.exr"
+    ]
 
 
-def test_each_further_exposure_repeats_the_rows_of_light_only(tmp_path: Path) -> None:
-    rows: Rows = [("fill", [_light(1)] * 2), ("matte", [np.ones((12, 16), np.float32)] * 2)]
-    heights = []
-    for exposures in ((0.0,), (0.0, -3.0), (0.0, -3.0, 3.0)):
-        contact_sheet(tmp_path / "sheet.png", rows, (1, 2), exposures=exposures)
-        with Image.open(tmp_path / "sheet.png") as sheet:
-            heights.append(sheet.height)
-    assert heights[2] - heights[1] == heights[1] - heights[0] > 0
-    assert heights[0] - 64 == 2 * (heights[1] - heights[0])
-
-
-def test_the_pixels_of_a_small_plate_stay_whole_squares(tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).random((4, 5, 3), np.float32)
-    contact_sheet(tmp_path / "sheet.png", [("plate", [picture])], (7,))
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        tile = np.asarray(sheet)[32:, 96:]
-    side = (tile.shape[1] - 16) // 5
-    assert (tile[: 4 * side : side, : 5 * side : side] == displayed(picture)).all()
-    assert (
-        tile[side - 1 : 4 * side : side, side - 1 : 5 * side : side] == displayed(picture)
-    ).all()
-
-
-def test_nothing_but_the_sheet_is_left_behind(tmp_path: Path) -> None:
-    contact_sheet(tmp_path / "deep" / "sheet.png", [("plate", [_light(1)])], (1,))
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["sheet.png"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "frames"),
-    [
-        pytest.param([], (1,), id="no rows"),
-        pytest.param([("plate", [])], (), id="no frames"),
-        pytest.param([("plate", [_light(1)])], (1, 2), id="a frame too few"),
-        pytest.param(
-            [("plate", [_light(1)]), ("fill", [_light(1, 9, 9)])], (1,), id="another size"
-        ),
-        pytest.param([("plate", [np.ones((4, 4, 2))])], (1,), id="two channels"),
-    ],
-)
-def test_rows_that_do_not_fit_are_refused(
-    tmp_path: Path, rows: Rows, frames: tuple[int, ...]
-) -> None:
-    with pytest.raises(ValueError):
-        contact_sheet(tmp_path / "sheet.png", rows, frames)
-    assert not list(tmp_path.iterdir())
-
-
-@given(count=st.integers(1, 300), wanted=st.integers(1, 9))
-def test_evenly_takes_the_ends_and_no_frame_twice(count: int, wanted: int) -> None:
-    frames = list(range(1001, 1001 + count))
-    taken = evenly(frames, wanted)
-    assert len(taken) == min(count, wanted)
-    assert taken == sorted(set(taken)) and set(taken) <= set(frames)
-    assert taken[0] == frames[0]
-    assert wanted == 1 or taken[-1] == frames[-1]
+def test_curves_of_odd_values_are_drawn_or_left_out() -> None:
+    assert loss_curve("none", [], 5) == "" == loss_curve("zero", [[1, 0.0]], 5)
+    assert "<polyline" in loss_curve("a", [[1, 2.0], [2, math.inf], [3, 2.0]], 3)
+    assert strip("<b>", [(1, math.nan), (2, 0.0), (3, 2.0)]).count("<rect") == 1
+    assert "<b>" not in strip("<b>", [])

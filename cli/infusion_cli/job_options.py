@@ -12,9 +12,9 @@ import click
 from click.core import ParameterSource
 
 from infusion_ofx.errors import JobError
-from infusion_ofx.job import Job
+from infusion_ofx.job import Job, option_name
 
-__all__ = ["given_options", "job_from", "job_options", "option_name"]
+__all__ = ["given_options", "job_from", "job_options", "option_name", "settings_from"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,21 +40,25 @@ def job_from(context: click.Context) -> Job:
     Raises:
         JobError: when the file cannot be read, or naming everything that is wrong with the job.
     """
+    base, given = settings_from(context)
+    return Job.from_dict({**base, **given})
+
+
+def settings_from(context: click.Context) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What the file of ``--job`` says, and what the options of this call say over it.
+
+    Raises:
+        JobError: when the file cannot be read.
+    """
     given = {name: context.params[name] for name in _given(context)}
     path: Path | None = context.params["job_file"]
-    base = {} if path is None else _read(path)
-    return Job.from_dict({**base, **given})
+    return ({} if path is None else _read(path)), given
 
 
 def given_options(context: click.Context) -> list[str]:
     """The options of a job that this call was given, by name."""
     file = ["--job"] if context.params["job_file"] is not None else []
     return file + [option_name(name) for name in _given(context)]
-
-
-def option_name(field_name: str) -> str:
-    """The option of a field: ``matte_channel`` is ``--matte-channel``."""
-    return "--" + field_name.replace("_", "-")
 
 
 def _given(context: click.Context) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from infusion_cli.assemble import assemble
+from infusion_cli.batch import batch
 from infusion_cli.bench import bench
 from infusion_cli.cancel import cancel
 from infusion_cli.check import check
@@ -20,8 +21,11 @@ from infusion_cli.demo import demo
 from infusion_cli.doctor import doctor
 from infusion_cli.farm import farm
 from infusion_cli.info import info
+from infusion_cli.nuke import nuke
+from infusion_cli.ofx import ofx
 from infusion_cli.prepare import prepare
 from infusion_cli.printers import one_line
+from infusion_cli.report import report
 from infusion_cli.run import run
 from infusion_cli.sample import sample
 from infusion_cli.status import status
@@ -92,8 +96,10 @@ def main() -> None:
     infusion info plate.####.exr      what does this sequence hold?
     infusion check --plate ... ...    what would a job do, and what does it need?
     infusion run --plate ... ...      do it
+    infusion batch shots.yaml         do many
     infusion farm export openjd ...   hand it to a farm
     infusion status FOLDER            how does it stand?
+    infusion report FOLDER            show it: before, after, and what was measured
 
     Set INFUSION_DEBUG=1 to see where an error came from.
     """
@@ -101,7 +107,7 @@ def main() -> None:
 
 for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
     main.add_command(_verb)
-for _verb in (status, cancel, farm):
+for _verb in (batch, status, report, cancel, farm, nuke, ofx):
     main.add_command(_verb)
 
 

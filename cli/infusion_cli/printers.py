@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
+from infusion_ofx.errors import facts_of
 from infusion_ofx.progress import (
     Progress,
     clock_text,
@@ -50,7 +51,7 @@ class Printer(Protocol):
     def say(self, text: str) -> None:
         """Shows a line that is no report."""
 
-    def fail(self, text: str) -> None:
+    def fail(self, error: BaseException) -> None:
         """Tells the farm, where the format has a word for it, why the job failed."""
 
     def close(self) -> None:
@@ -122,12 +123,13 @@ class LinePrinter:
             line = f"openjd_status: {line}"
         self._write([line])
 
-    def fail(self, text: str) -> None:
-        """Gives OpenJD its reason of failure; the other formats read the last line of the log."""
+    def fail(self, error: BaseException) -> None:
+        """Gives OpenJD its reason of failure, JSON lines an object with code, message and hint; the
+        other formats read the last line of the log."""
         if self._form == "openjd":
-            self._write([f"openjd_fail: {one_line(text)}"])
+            self._write([f"openjd_fail: {one_line(str(error)) or type(error).__name__}"])
         elif self._form == "jsonl":
-            self._write([json.dumps({"error": one_line(text)})])
+            self._write([json.dumps({"error": facts_of(error)})])
 
     def close(self) -> None:
         """Shows the report that was held back, if it is the newest."""
@@ -179,7 +181,7 @@ class RichPrinter:
         """Prints a line above the bar."""
         self._console.print(one_line(text))
 
-    def fail(self, text: str) -> None:
+    def fail(self, error: BaseException) -> None:
         """Nothing more: the error itself is printed after the bar is gone."""
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import click
 
 from infusion_cli.check import report
 from infusion_cli.job_options import job_from, job_options
-from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, printer, size_text
+from infusion_cli.printers import FORMATS, Printer, clock_text, printer, size_text
 from infusion_ofx.attempt import header
 from infusion_ofx.job import Job
 from infusion_ofx.stopping import stopping
@@ -31,9 +31,9 @@ Examples:
   infusion run --job shot.json --frames 1001-1100x2,1200 --seed 7
   infusion run --job shot.json --progress deadline
 
-Stop it with Ctrl-C or TERM: it writes a checkpoint, and the same command goes on from there. Exit
-codes: 0 done, 1 failed, 2 the job is wrong, 75 try again, 130/143 stopped; `infusion --help` has
-them all."""
+Stop it with Ctrl-C or TERM: it writes a checkpoint, and the same command goes on from there.
+Exit codes: 0 done, 1 failed, 2 the job is wrong, 75 try again, 130/143 stopped; `infusion --help`
+has them all."""
 )
 @job_options
 @click.option(
@@ -82,7 +82,7 @@ def printing(form: str, to_stderr: bool) -> Iterator[Printer]:
         yield show
     except BaseException as error:
         show.close()
-        show.fail(one_line(str(error)) or type(error).__name__)
+        show.fail(error)
         raise
     show.close()
 

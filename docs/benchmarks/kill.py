@@ -9,7 +9,8 @@ some rounds a twin of the task runs at the same moment and is left alive. ``fail
 empty.
 
 Processes are forked from one that has loaded torch, so that the time before the signal is spent in
-the task and not in imports. Linux only.
+the task and not in imports. The rounds that the output file has are not done again, so that many
+can be done in pieces. Linux only.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ from infusion_ofx.watch import Watch
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 FRAMES = range(1001, 1009)
+PACES = {"at each step": 0.0, "at the end": 5.0}
+"""How often checkpoints are written, in minutes: the tasks here take seconds."""
 
 
 @dataclass
@@ -61,12 +64,13 @@ class Tally:
     twins: int = 0
     codes: dict[str, int] = field(default_factory=dict)
     """How the first process ended: exit code, or minus the signal."""
-    steps: int = 0
-    """Steps that the task has, over the rounds that hit without a twin."""
-    redone: int = 0
+    writing: int = 0
+    """Of the hits without a twin, those in the middle of a file, whose temporary was left."""
+    steps: dict[str, int] = field(default_factory=dict)
+    """Steps that the task has, over the hits without a twin; by how often checkpoints were written:
+    ``at each step`` or ``at the end``."""
+    redone: dict[str, int] = field(default_factory=dict)
     """Of those, steps that were done a second time."""
-    temporaries: int = 0
-    """Hidden files that were left until a sweep."""
 
 
 @dataclass(frozen=True)
@@ -195,14 +199,15 @@ def trial(
     """One round; returns what was wrong."""
     folder = JobFolder(shot / "out" / "infusion" / "plate" / "v001").path
     shutil.copytree(stage.shot, shot)
-    _set_pace(folder, chance.choice([0.0, 0.0, 5.0]))
+    pace = chance.choice(list(PACES))
+    _set_pace(folder, PACES[pace])
     counter.take()
     child = start(folder, stage.task, counter)
     other = start(folder, stage.task, counter) if twin else 0
     time.sleep(chance.random() * stage.seconds * (1.8 if twin else 0.95))
     os.kill(child, number)
     code = wait(child)
-    faults = _torn(shot, truth)
+    faults, midway = _torn(shot, truth), bool(_temporaries(shot))
     if other and (its := wait(other)):
         faults.append(f"the twin ended with {its}")
     first = counter.take()
@@ -219,16 +224,15 @@ def trial(
     tally.twins += twin
     if code != 0:
         tally.hit += 1
+        tally.writing += midway and not twin
         if not twin and second:
-            tally.steps += stage.steps
-            tally.redone += max(0, first + second - stage.steps)
+            redone = max(0, first + second - stage.steps)
+            tally.steps[pace] = tally.steps.get(pace, 0) + stage.steps
+            tally.redone[pace] = tally.redone.get(pace, 0) + redone
     faults += _compare(shot, truth)
     if status(folder).state != "done":
         faults.append(f"the job is {status(folder).state}")
-    strays = _strays(shot)
-    tally.temporaries += len(strays)
-    faults += [f"a stray file {path.name}" for path in strays if not path.name.endswith(".tmp")]
-    return faults
+    return faults + _strays(shot, truth)
 
 
 def _set_pace(folder: Path, minutes: float) -> None:
@@ -261,14 +265,32 @@ def _compare(shot: Path, truth: Path) -> list[str]:
     return [f"{name} is not the unbroken job's" for name in wrong] + [f"{n} is new" for n in extra]
 
 
-def _strays(shot: Path) -> list[Path]:
-    """Files that an unbroken job does not leave: hidden ones, and checkpoints beside the last."""
-    work = shot / "out" / "infusion" / "plate" / "v001" / "work"
-    ends = {"fill.safetensors", "arithmetic"}
-    extra = [path for path in work.iterdir() if not path.name.startswith((".", "train-"))]
-    twice = len(list(work.glob("train-*"))) - 3
-    left = [path for path in extra if path.name not in ends]
-    return [*shot.rglob(".*"), *left, *([work / "a checkpoint too many"] if twice else [])]
+def _temporaries(shot: Path) -> list[Path]:
+    """What a killed process leaves of the file that it was writing; its next attempt sweeps it."""
+    return list(shot.rglob(".*.tmp"))
+
+
+def _strays(shot: Path, truth: Path) -> list[str]:
+    """Files that the unbroken job does not leave, and those of its that are not there; of logs each
+    attempt has its own."""
+    ours, right = _names(shot), _names(truth)
+    extra = [f"a stray file {name}" for name in sorted(ours - right)]
+    return extra + [f"{name} is gone" for name in sorted(right - ours)]
+
+
+def _names(shot: Path) -> set[str]:
+    files = (path for path in shot.rglob("*") if path.is_file())
+    return {str(path.relative_to(shot)) for path in files if path.parent.name != "logs"}
+
+
+def _begun(output: Path, seed: int) -> dict[str, Any]:
+    """The figures that are there, or none yet."""
+    none = {"version": __version__, "seed": seed, "rounds": 0, "seconds": 0.0}
+    none |= {"failures": [], "tasks": {}}
+    found = json.loads(output.read_text(encoding="utf-8")) if output.exists() else none
+    if (found["version"], found["seed"]) != (__version__, seed):
+        raise SystemExit(f"{output} is of version {found['version']}, seed {found['seed']}")
+    return dict(found)
 
 
 def main() -> int:
@@ -276,32 +298,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and signals")
+    parser.add_argument("--minutes", type=float, default=1e9, help="then leave the rest for later")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     _load()
-    chance, counter = random.Random(arguments.seed), Counter()
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    failures = []
+    counter = Counter()
+    facts = _begun(arguments.output, arguments.seed)
+    tallies = defaultdict(Tally, {name: Tally(**each) for name, each in facts["tasks"].items()})
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as root:
         stages, truth = unbroken(Path(root), counter)
-        for count in range(arguments.rounds):
+        for count in range(facts["rounds"], arguments.rounds):
+            if time.monotonic() - began > 60 * arguments.minutes:
+                break
             place, number = count % len(stages), SIGNALS[count // len(stages) % 3]
             stage, later = stages[place], [each.task for each in stages[place + 1 :]]
             tally = tallies[f"{stage.task} {number.name}"]
+            chance = random.Random(f"{arguments.seed} {count}")
             shot, twin = Path(root, "round"), chance.random() < 0.25
             faults = trial(
                 stage, later, truth, number, twin, shot, counter, tally, chance
             )  # fmt: skip
-            failures += [f"round {count}, {stage.task}, {number.name}: {f}" for f in faults]
+            facts["failures"] += [
+                f"round {count}, {stage.task}, {number.name}: {f}" for f in faults
+            ]
             shutil.rmtree(shot)
-    facts = {
-        "version": __version__, "rounds": arguments.rounds, "seed": arguments.seed,
-        "seconds": round(time.monotonic() - began, 1), "failures": failures,
-        "tasks": {name: asdict(tally) for name, tally in sorted(tallies.items())},
-    }  # fmt: skip
+            facts["rounds"] = count + 1
+    facts["seconds"] = round(facts["seconds"] + time.monotonic() - began, 1)
+    facts["tasks"] = {name: asdict(tally) for name, tally in sorted(tallies.items())}
     arguments.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    print(f"{arguments.rounds} rounds, {len(failures)} failures")
+    failures = facts["failures"]
+    print(f"{facts['rounds']} rounds, {len(failures)} failures")
     return 1 if failures else 0
 
 

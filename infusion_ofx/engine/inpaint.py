@@ -7,7 +7,7 @@ machine that sees the folder, with the same pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.engine.train import optimiser, train_step
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import MissingStepError
+from infusion_ofx.patch import Settings, fill_blocks
 from infusion_ofx.plan import Plan
-from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Engine", "OnStep", "Step"]
 
@@ -42,6 +42,9 @@ class Step:
     """Training loss, still on the device; None in sampling."""
     save: Callable[[], None]
     """Writes a checkpoint of this very moment."""
+    clean: Volume | None = None
+    """The estimate of the clean clip so far, of ``plan.sampled``, on the device; None in
+    training."""
 
 
 OnStep = Callable[[Step], None]
@@ -61,6 +64,7 @@ class Engine:
     recipe: Recipe
     compute: Compute
     seed: int
+    """The first take's; the others have theirs from it."""
     folder: Path
     """Where checkpoints are, those of stages that are done too."""
 
@@ -78,6 +82,8 @@ class Engine:
         """
         if stage.kind == "train":
             self._train(stage, on_step)
+        elif stage.kind == "patch":
+            self._rearrange(stage, on_step)
         else:
             self._sample(stage, on_step)
 
@@ -85,13 +91,18 @@ class Engine:
         """Whether the stage's end is in the folder."""
         return self._end(stage) is not None
 
-    def fill(self) -> Volume:
+    def fill(self, take: int = 1, kind: str = "sample") -> Volume:
         """The working-range picture of ``plan.sampled``: the hole generated, the rest as it was.
 
+        kind: ``sample``, the network's, or ``patch``.
+
         Raises:
-            MissingStepError: when the last stage is not done.
+            MissingStepError: when the take's last stage of that kind is not done.
         """
-        return self._chain_after(self.stages[-1]).x
+        return self._chain_after([s for s in self.stages if (s.take, s.kind) == (take, kind)][-1]).x
+
+    def _seed(self, take: int) -> int:
+        return self.seed if take == 1 else key(self.seed, "take", take)
 
     def _train(self, stage: Stage, on_step: OnStep) -> None:
         fit = self._fit(stage)
@@ -100,7 +111,7 @@ class Engine:
         while fit.step < stage.steps:
             loss = train_step(
                 fit.network, fit.optimizer, self.shot, self.recipe, stage, fit.step,
-                seed=self.seed, compute=self.compute,
+                seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
             fit.step += 1
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit)))
@@ -112,21 +123,51 @@ class Engine:
             return
         network = self._trained(trainer(stage, self.stages))
         grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
-        first = sum(s.steps for s in self.stages[: self.stages.index(stage)] if s.kind == "sample")
+        earlier = self.stages[: self.stages.index(stage)]
+        first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
         while chain.step < stage.steps:
             call = first + chain.step
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
             chain.x, chain.clean = sample_step(
                 network, chain.x, chain.clean, self.shot, self.plan, self.recipe, places, call,
-                seed=self.seed, compute=self.compute,
+                seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
             chain.step += 1
+            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))
+        self._keep(stage, chain)
+
+    def _rearrange(self, stage: Stage, on_step: OnStep) -> None:
+        """Fills with the shot's own patches; a checkpoint holds the frames that are done.
+
+        The region must be one box for all frames.
+        """
+        chain = self._chain(stage)
+        if chain.step == stage.steps:
+            return
+        sampled, region = self.plan.sampled, self.plan.region[0]
+        span = (0, len(sampled), region)
+        clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
+        cuts = [region.slices(box) for box in sampled]
+        for i, frame in enumerate(chain.x.data):
+            clean[:, i, cuts[i][0], cuts[i][1]] = frame
+
+        def tell(share: float) -> None:
+            chain.step = min(int(share * stage.steps), stage.steps - 1)
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+
+        for done, filled in fill_blocks(
+            clean, hole, seed=key(self._seed(stage.take), "patches"),
+            settings=Settings(voxels=self.recipe.block), done=len(chain.x.data), on_round=tell,
+        ):  # fmt: skip
+            frames = [filled[:, i, rows, columns] for i, (rows, columns) in enumerate(cuts[:done])]
+            chain.x = Volume(sampled[:done], frames)
+        chain.step = stage.steps
+        on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.x))
         self._keep(stage, chain)
 
     def _fit(self, stage: Stage) -> _Fit:
         """A training under way: from its newest checkpoint, or where the one before it ended."""
-        fit = _Fit(*self._untrained())
+        fit = _Fit(*self._untrained(stage.take))
         kept = checkpoint.newest(self.folder, stage.name)
         if kept is not None:
             fit.restore(*kept)
@@ -137,15 +178,15 @@ class Engine:
                 fit.restore(*self._needed(earlier))
         return fit
 
-    def _untrained(self) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """A network whose first weights depend on the seed alone, and its optimiser."""
+    def _untrained(self, take: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """A network whose first weights depend on the take's seed alone, and its optimiser."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(self.seed, "weights"))
+            torch.manual_seed(key(self._seed(take), "weights"))
             network = build(self.recipe, self.shot, self.compute.device)
         return network, optimiser(network, self.recipe)
 
     def _trained(self, stage: Stage) -> nn.Module:
-        fit = _Fit(*self._untrained())
+        fit = _Fit(*self._untrained(stage.take))
         fit.restore(*self._needed(stage))
         return fit.network
 
@@ -159,7 +200,10 @@ class Engine:
             chain = self._chain_after(earlier)
             chain.step = 0
             return chain
-        return _Chain(start(self.shot, self.plan, self.recipe, seed=self.seed))
+        if stage.kind == "patch":
+            return _Chain(Volume(self.plan.sampled, []))
+        seed = self._seed(stage.take)
+        return _Chain(start(self.shot, self.plan, self.recipe, seed=seed))
 
     def _chain_after(self, stage: Stage) -> _Chain:
         return self._restored(*self._needed(stage))
@@ -170,9 +214,9 @@ class Engine:
         return _Chain(x, clean, facts["step"])
 
     def _volume(self, tensors: dict[str, Tensor], name: str) -> Volume:
-        boxes: Sequence[Box] = self.plan.sampled
-        device = self.compute.device
-        return Volume(boxes, [tensors[f"{name}.{i}"].to(device) for i in range(len(boxes))])
+        frames = [tensors.get(f"{name}.{i}") for i in range(len(self.plan.sampled))]
+        kept = [frame.to(self.compute.device) for frame in frames if frame is not None]
+        return Volume(self.plan.sampled[: len(kept)], kept)
 
     def _keep(self, stage: Stage, state: _Fit | _Chain) -> None:
         """Writes a checkpoint; its name sorts by progress."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
+__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Recipe:
     intervals: int
     """Parts that the noise range is cut into; each is trained, then sampled through, in turn."""
     steps: int
-    """Training steps for each interval."""
+    """Training steps for each interval; 0 leaves the network out."""
     sampling_steps: int
     """Network calls from noise to picture, over all intervals together."""
     shared_steps: int = 0
@@ -52,6 +52,14 @@ class Recipe:
     """Pixels round what sampling sees that training sees as well."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
+    patches: bool = False
+    """Whether a fill of patches (patch.py) is made, beside the network's or instead of it."""
+    block: int = 16_000_000
+    """Most pixels times frames that a fill of patches works on at once."""
+    takes: int = 1
+    """Results, each sampled from noise of its own."""
+    takes_train: bool = False
+    """Whether each take has a training of its own, or all share the first one's."""
 
 
 _LIGHT = Recipe(
@@ -77,6 +85,16 @@ RECIPES = {
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
 defaults."""
+
+
+PATCHES = replace(
+    _LIGHT, steps=0, patches=True, frames=1_000_000, context=0, reach=96, tile=1_000_000
+)
+"""No network: patch.py's own settings say the rest. One window over all frames, whose surroundings
+are what patches are taken from."""
+
+PER_CENT = 100
+"""Steps that a fill of patches is told in."""
 
 
 def choose(
@@ -111,25 +129,37 @@ class Stage:
     """A stretch of like steps: the engine's whole work is a list of these."""
 
     kind: str
-    """``train`` or ``sample``."""
+    """``train``, ``sample``, or ``patch``: the fill without a network."""
     interval: int | None
     """0 is the noisiest; None is training over all levels."""
     steps: int
+    take: int = 1
 
     @property
     def name(self) -> str:
-        """``train-shared``, ``train-03``, ``sample-03``: what its checkpoints are called by."""
+        """``train-shared``, ``train-03``, ``sample-03-take02``, ``sample-patches``: what its
+        checkpoints are called by. A farm's task does those that begin with its name."""
         part = "shared" if self.interval is None else f"{self.interval:02d}"
-        return f"{self.kind}-{part}"
+        take = f"-take{self.take:02d}" if self.take > 1 else ""
+        return f"sample-patches{take}" if self.kind == "patch" else f"{self.kind}-{part}{take}"
 
 
 def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
-    shared = [Stage("train", None, recipe.shared_steps)] if recipe.shared_steps else []
-    for interval, count in enumerate(calls):
-        if count:  # with fewer calls than intervals some are never sampled: no need to train them
-            shared += [Stage("train", interval, recipe.steps), Stage("sample", interval, count)]
-    return shared
+    work = []
+    for take in range(1, recipe.takes + 1):
+        if recipe.patches:
+            work.append(Stage("patch", None, PER_CENT, take))
+        trained = take == 1 or recipe.takes_train
+        if trained and recipe.shared_steps:
+            work.append(Stage("train", None, recipe.shared_steps, take))
+        for interval, count in enumerate(calls if recipe.steps else []):
+            if not count:  # fewer calls than intervals: some are never sampled, nor trained
+                continue
+            if trained:
+                work.append(Stage("train", interval, recipe.steps, take))
+            work.append(Stage("sample", interval, count, take))
+    return work
 
 
 def before(stage: Stage, work: list[Stage]) -> Stage | None:
@@ -139,7 +169,7 @@ def before(stage: Stage, work: list[Stage]) -> Stage | None:
     as published; after a shared training each interval starts from that, and none waits for
     another.
     """
-    alike = [other for other in work if other.kind == stage.kind]
+    alike = [other for other in work if (other.kind, other.take) == (stage.kind, stage.take)]
     place = alike.index(stage)
     if not place:
         return None
@@ -147,5 +177,6 @@ def before(stage: Stage, work: list[Stage]) -> Stage | None:
 
 
 def trainer(stage: Stage, work: list[Stage]) -> Stage:
-    """The training whose network a sampling stage calls."""
-    return next(s for s in work if s.kind == "train" and s.interval == stage.interval)
+    """The training whose network a sampling stage calls: its take's own, or the first one's."""
+    alike = [s for s in work if s.kind == "train" and s.interval == stage.interval]
+    return next((s for s in alike if s.take == stage.take), alike[0])

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from infusion_ofx.errors import JobError
-from infusion_ofx.farm.graph import Step, graph
+from infusion_ofx.farm.graph import RETRIES, Step, graph
+from infusion_ofx.farm.writing import title, write_files
 from infusion_ofx.folder import JobFolder, Record
-from infusion_ofx.sequence.atomic import storage_error, whole_file
 
 __all__ = ["as_yaml", "assets", "export", "template", "values"]
 
-FOLDER, PROGRAM, INTERVAL = "{{Param.JobFolder}}", "{{Param.Infusion}}", "{{Task.Param.Interval}}"
+FOLDER, PROGRAM = "{{Param.JobFolder}}", "{{Param.Infusion}}"
 
 NOTIFY_SECONDS = {True: 300, False: 60}
 """From TERM to KILL, for tasks of the engine and for those on frames. 600 is the most allowed."""
@@ -57,8 +57,9 @@ def template(record: Record, name: str) -> dict[str, Any]:
 
 
 def values(folder: JobFolder) -> dict[str, Any]:
-    """Deadline Cloud's values for the template's parameters."""
-    return {"parameterValues": [{"name": "JobFolder", "value": str(folder.path)}]}
+    """Deadline Cloud's values: the template's parameters, and how often a task is tried again."""
+    given = {"JobFolder": str(folder.path), "deadline:maxRetriesPerTask": RETRIES}
+    return {"parameterValues": [{"name": name, "value": value} for name, value in given.items()]}
 
 
 def assets(folder: JobFolder, inputs: Iterable[Path], output: Path) -> dict[str, Any]:
@@ -91,27 +92,17 @@ def export(folder: JobFolder, bundle: Path) -> None:
     material = open_material(record.job)
     inputs = [s.path(frame) for s in (material.plate, material.matte) for frame in s.frames]
     output = material.target(material.frames[0]).parent
-    try:
-        bundle.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(bundle, error) from error
-    _write(bundle / "template.yaml", template(record, title(folder)))
-    _write(bundle / "parameter_values.yaml", values(folder))
-    _write(bundle / "asset_references.yaml", assets(folder, inputs, output))
-
-
-def title(folder: JobFolder) -> str:
-    """What a job is called in a farm's lists: ``infusion plate v003``."""
-    return f"infusion {folder.path.parent.name} {folder.path.name}"
-
-
-def _write(path: Path, facts: Mapping[str, Any]) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(as_yaml(facts), encoding="utf-8")
+    files = {
+        "template.yaml": template(record, title(folder)),
+        "parameter_values.yaml": values(folder),
+        "asset_references.yaml": assets(folder, inputs, output),
+    }
+    write_files(bundle, {name: as_yaml(facts) for name, facts in files.items()})
 
 
 def _step(step: Step) -> dict[str, Any]:
-    program, *arguments = step.argv(FOLDER, INTERVAL)
+    part = _title(step.part)
+    _, *arguments = step.argv(FOLDER, f"{{{{Task.Param.{part}}}}}")
     rules = ["--path-mapping-rules", "{{Session.PathMappingRulesFile}}"]
     cancelation = {
         "mode": "NOTIFY_THEN_TERMINATE",
@@ -126,15 +117,18 @@ def _step(step: Step) -> dict[str, Any]:
     made["hostRequirements"] = {"amounts": _amounts(step)}
     if step.needs:
         made["dependencies"] = [{"dependsOn": _title(name)} for name in step.needs]
-    if step.intervals:
-        space = {"name": "Interval", "type": "INT", "range": list(step.intervals)}
+    if step.parts:
+        space = {"name": part, "type": "INT", "range": list(step.parts)}
         made["parameterSpace"] = {"taskParameterDefinitions": [space]}
     return made
 
 
 def _amounts(step: Step) -> list[dict[str, Any]]:
     """What a machine must have: memory in MiB, as the specification counts it."""
-    amounts = [{"name": "amount.worker.memory", "min": step.memory}]
+    amounts = [
+        {"name": "amount.worker.vcpu", "min": step.cpus},
+        {"name": "amount.worker.memory", "min": step.memory},
+    ]
     if step.gpu:
         amounts += [
             {"name": "amount.worker.gpu", "min": 1},

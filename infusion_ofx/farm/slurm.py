@@ -8,7 +8,6 @@ that can write a checkpoint. Paths stand in bash code alone, where they can be q
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,24 +16,20 @@ from pathlib import Path
 
 from infusion_ofx.errors import InfusionError, JobError
 from infusion_ofx.farm.graph import Step, graph
-from infusion_ofx.farm.openjd import title
+from infusion_ofx.farm.writing import title, write_files
 from infusion_ofx.folder import JobFolder
-from infusion_ofx.sequence.atomic import storage_error, whole_file
 from infusion_ofx.sequence.ranges import format_frames
 
 __all__ = ["export", "script", "submission", "submit"]
-
-CPUS = 4
-"""Processors for a task of a job that names no number of threads."""
 
 NOTICE_SECONDS = 120
 """How long before the time limit a task is asked to write its checkpoint and stop."""
 
 
-def script(step: Step, folder: Path, program: str, cpus: int) -> str:
+def script(step: Step, folder: Path, program: str) -> str:
     """The batch script of a step: what it asks of a machine, and its command.
 
-    program: the ``infusion`` command on the farm's machines. cpus: processors for each task.
+    program: the ``infusion`` command on the farm's machines.
     """
     asked = [
         "--open-mode=append",  # a task that is requeued would write over its log
@@ -43,15 +38,15 @@ def script(step: Step, folder: Path, program: str, cpus: int) -> str:
         f"--signal=B:TERM@{NOTICE_SECONDS}",
         "--nodes=1",
         "--ntasks=1",
-        f"--cpus-per-task={cpus}",
+        f"--cpus-per-task={step.cpus}",
         f"--mem={step.memory}M",
     ]
     command = shlex.join([program, *step.argv(str(folder))[1:], "--progress", "plain"])
     if step.gpu:
         asked.append("--gres=gpu:1")
-    if step.intervals:  # never frames: an index must stay below MaxArraySize, 1001 by default
-        asked.append(f"--array={format_frames(step.intervals).replace('x', ':')}")
-        command += ' --interval "$SLURM_ARRAY_TASK_ID"'
+    if step.parts:  # never frames: an index must stay below MaxArraySize, 1001 by default
+        asked.append(f"--array={format_frames(step.parts).replace('x', ':')}")
+        command += f' --{step.part} "$SLURM_ARRAY_TASK_ID"'
     return "\n".join(["#!/bin/bash", *(f"#SBATCH {each}" for each in asked), f"exec {command}", ""])
 
 
@@ -64,7 +59,7 @@ def submission(steps: Iterable[Step], folder: Path, name: str, arguments: Iterab
     sends = []
     for step in steps:
         # Slurm reads its own words in the whole path, the folders' names too.
-        number = "%A_%a" if step.intervals else "%j"
+        number = "%A_%a" if step.parts else "%j"
         log = f"{logs.replace('%', '%%')}/slurm-{step.name}.{number}.log"
         sends.append(shlex.join(["send", step.name, f"{name} {step.name}", log, *step.needs]))
     given = shlex.join([f"--chdir={folder}", *arguments])
@@ -104,22 +99,16 @@ def export(
 ) -> None:
     """Writes the scripts of a job that is there: one a step, and ``submit.sh``.
 
-    cpus: processors for each task; 0: as many as the job has threads, or CPUS.
+    cpus: processors for each task, as ``graph`` takes them.
 
     Raises:
         JobError: when there is no job, or the folder may not be written.
         TryAgainError: when the storage fails.
     """
-    record = folder.read()
-    steps = graph(record)
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(where, error) from error
-    for step in steps:
-        text = script(step, folder.path, program, cpus or record.job.threads or CPUS)
-        _write(where / f"{step.name}.sbatch", text)
-    _write(where / "submit.sh", submission(steps, folder.path, title(folder), arguments))
+    steps = graph(folder.read(), cpus)
+    files = {f"{step.name}.sbatch": script(step, folder.path, program) for step in steps}
+    files["submit.sh"] = submission(steps, folder.path, title(folder), arguments)
+    write_files(where, files)
 
 
 def submit(where: Path) -> dict[str, str]:
@@ -140,8 +129,3 @@ def submit(where: Path) -> dict[str, str]:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise InfusionError(f"Slurm refused the job: {said}", "nothing of it is left in the queue")
     return dict(line.split() for line in done.stdout.splitlines())
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_bytes(os.fsencode(text))  # a path need not be text

@@ -1,51 +1,30 @@
-"""``infusion farm export`` and ``submit`` for the farms that are not Open Job Description's."""
+"""``infusion farm export slurm`` and ``infusion farm submit slurm``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from infusion_cli.farm import _job_folder, export, farm
-from infusion_cli.job_options import job_options
-from infusion_ofx.farm import slurm
+from infusion_cli.farm_options import (
+    export_options,
+    exported,
+    farm_options,
+    job_folder,
+    program_option,
+)
+from infusion_ofx.farm import slurm as scripts
+from infusion_ofx.farm.graph import CPUS
 from infusion_ofx.folder import JobFolder
 
-__all__ = ["farm"]
+__all__ = ["slurm", "submit_slurm"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@farm.group()
-def submit() -> None:
-    """Send a job to a farm that this machine is part of."""
-
-
-def _job_of_a_farm(command: Command) -> Command:
-    """Gives a command the job, as a folder or by its options, and how machines call the program."""
-    command = click.option(
-        "--program",
-        default="infusion",
-        show_default=True,
-        metavar="PATH",
-        help="The infusion command on the farm's machines, or a script that ends in "
-        'exec infusion "$@".',
-    )(job_options(command))
-    return click.argument("folder", required=False, type=click.Path(path_type=Path))(command)
-
-
-def _into(command: Command) -> Command:
-    return click.option(
-        "-o",
-        "where",
-        metavar="DIR",
-        required=True,
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Where the files go.",
-    )(command)
+NAMED = (("time", "1-00:00:00"), ("account", "vfx"), ("partition", "gpu"))
 
 
 def _slurm_options(command: Command) -> Command:
@@ -61,38 +40,33 @@ def _slurm_options(command: Command) -> Command:
         "--cpus",
         type=click.IntRange(min=1),
         metavar="N",
-        help=f"Processors for each task. Default: the job's --threads, else {slurm.CPUS}.",
+        help=f"Processors for each task. Default: the job's --threads, else {CPUS}.",
     )(command)
-    for name, example in (("time", "1-00:00:00"), ("account", "vfx"), ("partition", "gpu")):
+    for name, example in NAMED:
         shown = f"Slurm's --{name}, as {example}. Default: the cluster's."
         command = click.option(f"--{name}", f"slurm_{name}", metavar="TEXT", help=shown)(command)
-    return command
+    return program_option(command)
 
 
-@export.command(
-    "slurm",
+@click.command(
     epilog="""\b
 Examples:
   infusion farm export slurm --plate plate.####.exr --matte matte.####.exr --output out/ -o slurm/
   infusion farm export slurm out/infusion/plate/v001 -o slurm/ --partition gpu --time 8:00:00
-  bash slurm/submit.sh""",
+  bash slurm/submit.sh"""
 )
-@_into
+@export_options
 @_slurm_options
-@_job_of_a_farm
 @click.pass_context
-def export_slurm(context: click.Context, /, folder: Path | None, where: Path, **_: object) -> None:
+def slurm(context: click.Context, /, **_: object) -> None:
     """Write batch scripts for Slurm, one a step, and submit.sh, which submits them.
 
     FOLDER is the folder of a job that was made before; without it, the job's options make one.
     """
-    job = _job_folder(context, folder)
-    _write_slurm(context, job, where)
-    click.echo(f"the job folder is {job.path}")
-    click.echo(f"submit it with: bash {where / 'submit.sh'}")
+    exported(context, partial(_write, context), "submit it with: bash {where}/submit.sh")
 
 
-@submit.command(
+@click.command(
     "slurm",
     epilog="""\b
 Examples:
@@ -102,21 +76,18 @@ Examples:
 
 Submitted again, it goes on from what is done. The scripts are left in FOLDER/slurm.""",
 )
+@farm_options
 @_slurm_options
-@click.option("--json", "as_json", is_flag=True, help="Print the job folder and ids as JSON.")
-@_job_of_a_farm
 @click.pass_context
-def submit_slurm(
-    context: click.Context, /, folder: Path | None, as_json: bool, **_: object
-) -> None:
+def submit_slurm(context: click.Context, /, as_json: bool, **_: object) -> None:
     """Submit a job to Slurm: its steps in order, intervals side by side. Prints the job ids.
 
     FOLDER is the folder of a job that was made before; without it, the job's options make one.
     """
-    job = _job_folder(context, folder)
+    job = job_folder(context)
     where = job.path / "slurm"
-    _write_slurm(context, job, where)
-    ids = slurm.submit(where)
+    _write(context, job, where)
+    ids = scripts.submit(where)
     if as_json:
         click.echo(json.dumps({"folder": str(job.path), "jobs": ids}, indent=2))
         return
@@ -125,9 +96,9 @@ def submit_slurm(
         click.echo(f"{step:<13} {number}")
 
 
-def _write_slurm(context: click.Context, job: JobFolder, where: Path) -> None:
+def _write(context: click.Context, job: JobFolder, where: Path) -> None:
     given = context.params
     named = {name: given[f"slurm_{name}"] for name in ("partition", "account", "time")}
     arguments = [f"--{name}={value}" for name, value in named.items() if value]
     arguments += given["arguments"]
-    slurm.export(job, where, given["program"], given["cpus"] or 0, arguments)
+    scripts.export(job, where, given["program"], given["cpus"] or 0, arguments)

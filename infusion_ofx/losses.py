@@ -1,0 +1,87 @@
+"""How the training loss fell, stage by stage: kept for curves, thinned to a bounded size.
+
+``report/loss-train-03.json`` and so on, one file a stage, since a farm trains each in a process of
+its own: nobody writes another's. Nothing of the result depends on them. Standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infusion_ofx.errors import InfusionError
+from infusion_ofx.folder import JobFolder, read_json, write_json
+
+__all__ = ["MOST", "Losses", "read_losses"]
+
+MOST = 400
+"""Points that a stage keeps: as many as a curve of a screen's width can show."""
+
+WRITE_SECONDS = 10.0
+
+Curve = dict[str, Any]
+"""``stage``, ``steps`` that it has, and ``points``: step and loss, in working units, ascending."""
+
+
+@dataclass
+class Losses:
+    """Keeps the losses of the stages that this process trains."""
+
+    folder: JobFolder
+    _curve: Curve = field(default_factory=dict)
+    _written: float = 0.0
+
+    def note(self, stage: str, steps: int, step: int, loss: float) -> None:
+        """Takes the loss at a step; writes now and then, and at the stage's last step.
+
+        What an earlier run has noted up to there stays; what it has noted beyond goes, since that
+        is trained again.
+        """
+        if self._curve.get("stage") != stage:
+            points = [p for p in self._kept(stage) if p[0] < step]
+            self._curve = {"stage": stage, "steps": steps, "points": points}
+        points = self._curve["points"]
+        if not points or step == steps or step - points[-1][0] >= steps / MOST:
+            points.append([step, loss])
+        if step == steps or time.monotonic() - self._written >= WRITE_SECONDS:
+            self._written = time.monotonic()
+            self._write(stage)
+
+    def _kept(self, stage: str) -> list[list[float]]:
+        return _points(read_json(_path(self.folder, stage)))
+
+    def _write(self, stage: str) -> None:
+        path = _path(self.folder, stage)
+        with suppress(InfusionError, OSError):  # a curve is worth no failure
+            path.parent.mkdir(exist_ok=True)
+            write_json(path, self._curve)
+
+
+def read_losses(folder: JobFolder, stages: Iterable[str]) -> list[Curve]:
+    """The curves that there are of these stages, in their order; a damaged one is left out."""
+    found = []
+    for stage in stages:
+        facts = read_json(_path(folder, stage))
+        points = _points(facts)
+        if points:
+            found.append({"stage": stage, "steps": facts.get("steps"), "points": points})
+    return found
+
+
+def _points(facts: dict[str, Any]) -> list[list[float]]:
+    points = facts.get("points")
+    if not isinstance(points, list):
+        return []
+    return [
+        [step, loss]
+        for step, loss in (p for p in points if isinstance(p, list) and len(p) == 2)
+        if isinstance(step, int) and isinstance(loss, int | float)
+    ]
+
+
+def _path(folder: JobFolder, stage: str) -> Path:
+    return folder.report / f"loss-{stage}.json"

@@ -1,0 +1,282 @@
+"""The page of one job: everything in one HTML file that asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from infusion_ofx import __version__
+from infusion_ofx.progress import clock_text
+from infusion_ofx.report.curves import loss_curve, strip
+from infusion_ofx.report.examine import SHIFT, Checked, Examined, worst
+from infusion_ofx.report.facts import Facts, command
+from infusion_ofx.report.table import table
+
+__all__ = ["Page", "document", "page"]
+
+SCRIPTS = ("frames.js", "painters.js", "viewer.js", "controls.js")
+RATE = 24  # frames a second, where the plate says nothing
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page is made of."""
+
+    facts: Facts
+    examined: Examined | None
+    """None while there is no result to look at."""
+    note: str
+    """Why not, or what else is to be known; may be empty."""
+    sheet: bytes | None
+    """The contact sheet, a PNG."""
+    takes: bytes | None
+    """The takes side by side, a PNG; None where there is one alone."""
+    commands: list[str]
+    """Command lines to look further with."""
+
+
+def page(content: Page) -> Iterator[str]:
+    """The page of one job, in pieces: it may be large."""
+    facts, examined = content.facts, content.examined
+    yield from document(
+        f"{facts.name}: Infusion report",
+        SCRIPTS if examined else (),
+        [
+            f"<h1>{escape(facts.name)}</h1>",
+            f"<p>{escape(facts.job.plate)} → {escape(facts.job.output)}</p>",
+            *_verdict(content),
+            *(_viewer(examined) if examined else ()),
+            *(_checks(examined) if examined else ()),
+            _picture("Contact sheet", "five frames", content.sheet),
+            _picture("Takes", "side by side, the first as it was delivered", content.takes),
+            _losses(facts),
+            _self_score(facts.self_score),
+            _settings(content),
+        ],
+        _blocks(examined) if examined else (),
+    )
+
+
+def document(
+    title: str,
+    scripts: Sequence[str],
+    body: Sequence[str],
+    rest: Iterable[str] = (),
+    *,
+    live: bool = False,
+) -> Iterator[str]:
+    """A whole HTML document with our style and scripts in it, and leave for nothing else.
+
+    scripts: files of web/, run in that order after the body. body: HTML. rest: HTML before the
+    scripts, which may be large. live: the page may ask the server that gave it, and no other. The
+    policy names style and script by their digests.
+    """
+    style = _web("report.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_web, scripts)) + "})();\n"
+    allowed = f"'{_digest(script)}'" if scripts else "'none'"
+    asks = " 'self'; connect-src 'self'" if live else ""
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src '{_digest(style)}'; "
+        f"img-src data:{asks}; base-uri 'none'; form-action 'none'"
+    )
+    yield (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+    )
+    yield "\n".join(part for part in body if part)
+    yield from rest
+    if scripts:
+        yield f"\n<script>{script}</script>"
+    yield "\n</body>\n</html>\n"
+
+
+def _verdict(content: Page) -> Iterator[str]:
+    status = content.facts.status
+    said = f"{status.state}, {status.percent:.0f}%"
+    if content.examined:
+        yield _law(content.examined.checks, said)
+    else:
+        yield f"<p><b>{escape(said)}</b></p>"
+    for task in status.tasks:
+        if task.state in ("failed", "lost", "stopped"):
+            yield f'<p class="bad">{escape(f"{task.task}: {task.state}. {task.said}")}</p>'
+    if content.note:
+        yield f'<p class="bad">{escape(content.note)}</p>'
+
+
+def _law(checks: Sequence[Checked], said: str) -> str:
+    known = [check for check in checks if check.outside is not None]
+    differ = [check for check in known if check.outside]
+    frames = f"{len(checks)} frames, {sum(check.filled for check in checks)} pixels filled"
+    if not known:
+        law = "The result has replaced the plate, so that nothing is left to compare it with."
+        return f"<p><b>{said}</b>: {frames}. {law}</p>"
+    if not differ:
+        law = f"Outside the matte, 0 samples differ from the plate in {len(known)} frames."
+        return f'<p><b>{said}</b>: {frames}. <span class="good" id="law">{law}</span></p>'
+    total = sum(check.outside or 0 for check in differ)
+    places = " ".join(_link(check.frame) for check in differ[:20])
+    law = f"Outside the matte, {total} samples differ from the plate in {len(differ)} frames: "
+    return f'<p><b>{said}</b>: {frames}. <span class="bad" id="law">{law}{places}</span></p>'
+
+
+def _viewer(examined: Examined) -> Iterator[str]:
+    yield "<h2>Before and after</h2>" + _web("viewer.html")
+    exact = len(examined.region)
+    shown = "every frame" if exact == len(examined.shot) else f"{exact} frames"
+    yield (
+        '<p class="quiet">View transform: light × 2^stops, ^1/gamma, then the sRGB curve; white at '
+        "1. The whole frame is "
+        + (
+            f"averaged over {examined.factor} × {examined.factor} pixels and "
+            if examined.factor > 1
+            else ""
+        )
+        + f"rounded to 1 part in {2 ** (11 - SHIFT)}; the region at 1:1, of {shown}, holds the "
+        "pixels as half floats, untouched. Magenta is what is no number.</p>"
+    )
+
+
+def _checks(examined: Examined) -> Iterator[str]:
+    checks = examined.checks
+    yield "<h2>Seam and flicker, frame by frame</h2>"
+    found = worst(checks)
+    far = " ".join(map(_link, found)) or "none stands out"
+    yield f"<p>Furthest off, worst first: {far}.</p>"
+    yield (
+        '<p class="quiet">Seam: steps across the edge of the hole over steps beside it. Flicker: '
+        "change from the frame before, in the hole over round it. 1 is ideal. A seam above 1 may "
+        "show; flicker below 1 is too still or too soft, above 1 too restless. They find frames to "
+        "look at; they do not judge them.</p>"
+    )
+    yield strip("seam", [(check.frame, check.seam) for check in checks])
+    yield strip("flicker", [(check.frame, check.flicker) for check in checks])
+    yield "<details><summary>All frames</summary>"
+    names = ["frame", "differ outside", "filled", "seam", "flicker"]
+    yield table(names, [_row(check) for check in checks]) + "</details>"
+
+
+def _row(check: Checked) -> list[Any]:
+    return [check.frame, check.outside, check.filled, check.seam, check.flicker]
+
+
+def _picture(head: str, said: str, png: bytes | None) -> str:
+    if png is None:
+        return ""
+    text = base64.b64encode(png).decode("ascii")
+    picture = f'<img alt="{head}" src="data:image/png;base64,{text}">'
+    return f"<h2>{head}</h2><details open><summary>{said}</summary>{picture}</details>"
+
+
+def _losses(facts: Facts) -> str:
+    if not facts.losses:
+        return ""
+    curves = [loss_curve(c["stage"], c["points"], float(c["steps"] or 1)) for c in facts.losses]
+    return (
+        "<h2>Training loss</h2>" + "\n".join(curves) + '<p class="quiet">Over known pixels under '
+        "training holes, in working units. It tells whether training still gained, not how the "
+        "fill looks.</p>"
+    )
+
+
+def _self_score(score: Mapping[str, Any]) -> str:
+    """Whatever the engine has left of itself: its sentences first, then figures, by method where it
+    tells methods apart."""
+    if not score:
+        return ""
+    words = [f"<p>{escape(value)}</p>" for value in score.values() if isinstance(value, str)]
+    rows = [[n, v] for n, v in score.items() if isinstance(v, int | float)]
+    plain = table(["figure", "value"], rows) if rows else ""
+    groups = {name: value for name, value in score.items() if isinstance(value, dict)}
+    flat = {n: v for n, v in groups.items() if not any(isinstance(x, dict) for x in v.values())}
+    deep = {n: v for n, v in groups.items() if v and all(isinstance(x, dict) for x in v.values())}
+    tables = [_methods(name, methods) for name, methods in {"method": flat, **deep}.items()]
+    return "<h2>Self-score</h2>" + "".join([*words, plain, *tables])
+
+
+def _methods(name: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a method, one column a figure; nothing without methods."""
+    if not methods:
+        return ""
+    figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
+    rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
+    return table([name, *figures], rows)
+
+
+def _settings(content: Page) -> str:
+    facts = content.facts
+    job, status = facts.job, facts.status
+    made = {"Infusion": facts.record.version, "report by Infusion": __version__}
+    used = {f"{name}, in use": value for name, value in facts.arithmetic.items()}
+    told = {**made, **used, **job.to_dict()}
+    rows = [[name, "" if value is None else str(value)] for name, value in told.items()]
+    logs = [
+        [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
+    ]
+    shown = [shlex.join(["infusion", "status", status.folder]), command(job), *content.commands]
+    return (
+        "<h2>Attempts</h2>"
+        + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)
+        + "<h2>To do it again, and to look further</h2><pre>"
+        + escape("\n".join(shown))
+        + "</pre><h2>Settings</h2>"
+        + table(["setting", "value"], rows)
+    )
+
+
+def _blocks(examined: Examined) -> Iterator[str]:
+    """The frames as blocks that no browser runs, and what the viewer must know of them."""
+    for name, blocks in (("shot", examined.shot), ("region", examined.region)):
+        for frame, block in blocks.items():
+            yield f'\n<script type="text/plain" id="{name}-{frame}">{block["text"]}</script>'
+    text = json.dumps(_manifest(examined), allow_nan=False).replace("<", "\\u003c")
+    yield f'\n<script type="application/json" id="manifest">{text}</script>'
+
+
+def _manifest(examined: Examined) -> dict[str, Any]:
+    sizes = {"shot": (examined.proxy, SHIFT), "region": (examined.region_size, 0)}
+    blocks = {"shot": examined.shot, "region": examined.region}
+    layers = {
+        name: {
+            "width": size[0],
+            "height": size[1],
+            "shift": shift,
+            "frames": {frame: block["box"] for frame, block in blocks[name].items()},
+        }
+        for name, (size, shift) in sizes.items()
+    }
+    said = {check.frame: _said(check) for check in examined.checks}
+    return {"frames": list(said), "rate": RATE, "layers": layers, "said": said}
+
+
+def _said(check: Checked) -> str:
+    outside = (
+        "no plate to compare with"
+        if check.outside is None
+        else f"{check.outside} samples differ outside"
+    )
+    figures = [("seam", check.seam), ("flicker", check.flicker)]
+    return ", ".join([outside, *(f"{n} {v:.2f}" for n, v in figures if math.isfinite(v))])
+
+
+def _link(frame: int) -> str:
+    return f'<a href="#frame={frame}">{frame}</a>'
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _web(name: str) -> str:
+    return (files("infusion_ofx.report") / "web" / name).read_text(encoding="utf-8")

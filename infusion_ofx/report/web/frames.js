@@ -1,0 +1,43 @@
+// Frames as report/pack.py writes them: base64, deflate, then halves as zigzag differences to the
+// left neighbour, one channel after the other, all high bytes before all low bytes.
+
+async function inflated(text) {
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function halves(bytes, at, height, width, shift) {
+  const count = 3 * height * width;
+  const found = new Uint16Array(count);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let y = 0; y < height; y++) {
+      let value = 0;
+      for (let x = 0; x < width; x++) {
+        const i = (channel * height + y) * width + x;
+        const zigzag = (bytes[at + i] << 8) | bytes[at + count + i];
+        value = (value + ((zigzag >> 1) ^ -(zigzag & 1))) & 0xffff;
+        found[3 * (y * width + x) + channel] = value << shift;
+      }
+    }
+  }
+  return found;
+}
+
+// A layer is all frames of one size: {width, height, shift, frames: {number: [top, left, h, w]}}.
+async function unpacked(layer, name, number) {
+  const bytes = await inflated(document.getElementById(`${name}-${number}`).textContent);
+  const { width, height, shift } = layer;
+  const [top, left, tall, wide] = layer.frames[number];
+  const plate = halves(bytes, 0, height, width, shift);
+  const inner = halves(bytes, 2 * plate.length, tall, wide, shift);
+  const result = plate.slice();
+  const matte = new Uint8Array(width * height);
+  const covered = bytes.subarray(2 * (plate.length + inner.length));
+  for (let y = 0; y < tall; y++) {
+    const row = (top + y) * width + left;
+    result.set(inner.subarray(3 * y * wide, 3 * (y + 1) * wide), 3 * row);
+    matte.set(covered.subarray(y * wide, (y + 1) * wide), row);
+  }
+  return { width, height, plate, result, matte };
+}

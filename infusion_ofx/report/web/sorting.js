@@ -1,0 +1,33 @@
+// Sorts a table by the column whose head is clicked, worst first; numbers as numbers, dashes last.
+
+function keyOf(row, column) {
+  const text = row.cells[column].textContent.trim();
+  const number = Number.parseFloat(text);
+  if (text === "–") return [2, 0, text];
+  return Number.isNaN(number) ? [1, 0, text] : [0, number, text];
+}
+
+function inOrder(a, b, down) {
+  if (a[0] !== b[0]) return a[0] - b[0];
+  const apart = a[1] - b[1] || a[2].localeCompare(b[2]);
+  return down ? -apart : apart;
+}
+
+function sort(table, column, down) {
+  const body = table.tBodies[0];
+  const rows = Array.from(body.rows, (row) => [keyOf(row, column), row]);
+  rows.sort((a, b) => inOrder(a[0], b[0], down));
+  body.append(...rows.map(([, row]) => row));
+}
+
+const shots = document.getElementById("shots");
+Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
+  const button = document.createElement("button");
+  button.textContent = cell.textContent;
+  cell.replaceChildren(button);
+  let down = false;
+  button.addEventListener("click", () => {
+    down = !down;
+    sort(shots, column, down);
+  });
+});

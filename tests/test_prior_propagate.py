@@ -1,0 +1,156 @@
+"""The prior: a surface that was seen elsewhere comes back; what was never seen is not believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from infusion_ofx.prior.propagate import Prior, propagate
+from infusion_ofx.sequence.frame import Box
+
+FRAMES, SIDE, STEP = 8, 96, 5
+BOXES = [Box(3, 2, 3 + SIDE, 2 + SIDE)] * FRAMES
+
+Array = NDArray[Any]
+
+
+def wall(seed: int = 0, width: int = SIDE + STEP * FRAMES + 8) -> Array:
+    """A still picture of light, with structure of many sizes: (SIDE, width, 3), values to about
+    20."""
+    random = np.random.default_rng(seed)
+    sizes = (1.2, 3.0, 8.0)
+    picture = sum(
+        cv2.GaussianBlur(random.normal(0, 2 * s, (SIDE, width, 3)), (0, 0), s) for s in sizes
+    )
+    return np.asarray(np.exp(0.7 * picture), np.float32)
+
+
+def panned(picture: Array, step: float = STEP) -> list[Array]:
+    """The picture as a camera sees it that pans ``step`` pixels a frame."""
+    frames = []
+    for i in range(FRAMES):
+        shift = np.array([[1, 0, -step * i], [0, 1, 0]], np.float32)
+        frames.append(cv2.warpAffine(picture, shift, (SIDE, SIDE), flags=cv2.INTER_CUBIC))
+    return frames
+
+
+def still_hole(top: int = 38, left: int = 40, size: int = 16) -> list[Array]:
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[top : top + size, left : left + size] = True
+    return [mask] * FRAMES
+
+
+def hidden(frames: list[Array], holes: list[Array]) -> list[Array]:
+    """The frames with something absurd in their holes."""
+    return [np.where(h[..., None], np.float32(777), f) for f, h in zip(frames, holes, strict=True)]
+
+
+def seen(prior: Prior, i: int, frame: Array, hole: Array) -> tuple[Array, Array, Array]:
+    """Of the hole of one frame: the prior's light, the truth and the confidence, (N, ...)."""
+    inside = BOXES[i].slices(prior.boxes[i])
+    held = hole[inside]
+    return prior.light[i][held], frame[inside][held], prior.confidence[i][held]
+
+
+def decibels(light: Array, truth: Array) -> float:
+    """Peak signal to noise of log2(1 + 64 x), the peak being the truth's."""
+    ours, true = (np.log2(1 + 64 * np.maximum(each, 0)) for each in (light, truth))
+    return float(-10 * np.log10(np.mean((ours - true) ** 2) / true.max() ** 2))
+
+
+@pytest.mark.parametrize("step", [STEP, 4.5], ids=["whole pixels", "half pixels"])
+def test_a_still_wall_under_a_panning_camera_comes_back(step: float) -> None:
+    truth, holes = panned(wall(), step), still_hole()
+    prior = propagate(hidden(truth, holes), holes, BOXES)
+    for i in range(FRAMES):
+        light, true, sure = seen(prior, i, truth[i], holes[i])
+        assert decibels(light, true) > 32
+        assert (sure > 0.5).mean() > 0.95
+
+
+def test_a_change_of_exposure_is_mended() -> None:
+    truth, holes = panned(wall(1)), still_hole()
+    truth = [frame * np.float32(1.15**i) for i, frame in enumerate(truth)]
+    prior = propagate(hidden(truth, holes), holes, BOXES)
+    light, true, sure = seen(prior, 3, truth[3], holes[3])
+    assert decibels(light, true) > 30 and (sure > 0.5).mean() > 0.9
+
+
+def test_what_no_frame_sees_has_no_confidence() -> None:
+    still, holes = [panned(wall())[0]] * FRAMES, still_hole()
+    prior = propagate(hidden(still, holes), holes, BOXES)
+    for i in range(FRAMES):
+        light, _, sure = seen(prior, i, still[i], holes[i])
+        assert (sure == 0).all() and np.isfinite(light).all()
+
+
+def test_a_texture_that_is_never_still_is_not_believed() -> None:
+    random, holes = np.random.default_rng(2), still_hole()
+    fire = [
+        np.exp(2 * cv2.GaussianBlur(random.normal(0, 4, (SIDE, SIDE, 3)), (0, 0), 2)).astype("f4")
+        for _ in range(FRAMES)
+    ]
+    prior = propagate(hidden(fire, holes), holes, BOXES)
+    sure = np.concatenate([seen(prior, i, fire[i], holes[i])[2] for i in range(FRAMES)])
+    assert (sure > 0.5).mean() < 0.05
+
+
+def test_nothing_outside_the_hole_and_nothing_that_is_no_number() -> None:
+    truth, holes = panned(wall()), still_hole()
+    plates = hidden(truth, holes)
+    plates[2] = plates[2].copy()
+    plates[2][5, 7] = np.nan
+    plates[4] = plates[4].copy()
+    plates[4][60, 60] = np.inf
+    prior = propagate(plates, holes, BOXES)
+    for i, box in enumerate(prior.boxes):
+        inside = BOXES[i].slices(box)
+        unknown = holes[i][inside] | ~np.isfinite(plates[i][inside]).all(-1)
+        assert np.isfinite(prior.light[i]).all()
+        assert (prior.confidence[i][~unknown] == 0).all()
+        assert (prior.confidence[i] >= 0).all() and (prior.confidence[i] <= 1).all()
+
+
+def test_it_never_looks_into_the_hole() -> None:
+    truth, holes = panned(wall()), still_hole()
+    other = [frame * 3 + 1 for frame in hidden(truth, holes)]
+    other = [np.where(h[..., None], o, f) for h, o, f in zip(holes, other, truth, strict=True)]
+    first, second = (propagate(plates, holes, BOXES) for plates in (truth, other))
+    for ours, theirs in zip(first.light, second.light, strict=True):
+        assert (ours == theirs).all()
+
+
+def test_a_frame_without_a_hole_gets_nothing_and_the_progress_is_told() -> None:
+    truth, holes = panned(wall()), still_hole()
+    holes[3] = np.zeros_like(holes[3])
+    told: list[int] = []
+    prior = propagate(hidden(truth, holes), holes, BOXES, told.append)
+    assert prior.boxes[3].empty and prior.light[3].size == 0
+    assert told == list(range(1, FRAMES + 1))
+
+
+def test_light_keeps_its_brightness_and_its_sign() -> None:
+    truth, holes = panned(wall() * 50 - 40), still_hole()
+    prior = propagate(hidden(truth, holes), holes, BOXES)
+    light, true, _ = seen(prior, 4, truth[4], holes[4])
+    assert light.max() > 0.8 * true.max() and light.min() < 0
+
+
+def test_the_grain_of_the_plate_is_kept() -> None:
+    random, holes = np.random.default_rng(5), still_hole()
+    truth = [
+        frame * np.exp(random.normal(0, 0.1, frame.shape)).astype("f4")
+        for frame in panned(cv2.GaussianBlur(wall(3), (0, 0), 3))
+    ]
+    prior = propagate(hidden(truth, holes), holes, BOXES)
+    light, true, _ = seen(prior, 4, truth[4], holes[4])
+    side = (16, 16, 3)
+    ours, theirs = (
+        cv2.Laplacian(np.log(np.maximum(each, 1e-4)).reshape(side), cv2.CV_32F).std()
+        for each in (light, true)
+    )
+    assert 0.6 < ours / theirs < 1.3
