@@ -60,8 +60,7 @@ def check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> No
             "write a pattern such as fill.####.exr, or a folder",
         )
     _check_folders(targets)
-    inputs = {each.path(frame) for each in (plate, matte) if each for frame in frames}
-    _check_matte_output(job, frames, inputs | set(targets))
+    _check_matte_output(job, [each for each in (plate, matte) if each], set(targets))
     for frame, take in product(frames, range(1, job.takes + 1)):
         path = target(job, plate, frame, take)
         check_extension(plate.path(frame), path)
@@ -111,17 +110,20 @@ def _check_beside(plate: Sequence, frame: int, path: Path, in_place: bool) -> No
         )
 
 
-def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> None:
+def _check_matte_output(job: Job, inputs: list[Sequence], taken: set[Path]) -> None:
     """Refuses a place for the used matte that is no EXR sequence, or where other files lie."""
     if not job.matte_output:
         return
+    frames = inputs[-1].frames
     targets = [path for frame in frames if (path := matte_target(job, frame))]
     if targets[0].suffix.lower() != ".exr" or len(set(targets)) < len(targets):
         raise JobError(
             f"the matte output {job.matte_output!r} is no sequence of EXR files",
             "write a pattern such as used.####.exr",
         )
-    if taken.intersection(targets):
+    _check_folders(targets)
+    is_input = any(each.frame_at(path) is not None for each in inputs for path in targets)
+    if is_input or taken.intersection(targets):
         raise JobError(
             f"the matte output {job.matte_output!r} is taken by the plate, the matte or the output",
             "give it a name of its own",

@@ -63,8 +63,11 @@ def test_a_matte_that_is_gone_is_written_again(shot: Shot) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [("used.exr", "no sequence"), ("used.####.dpx", "no sequence"), ("matte.####.exr", "taken"),
-     ("plate.####.exr", "taken"), ("out/plate.####.exr", "taken")],
+     ("plate.####.exr", "taken"), ("out/plate.####.exr", "taken"),
+     ("linked/plate.####.exr", "taken"), ("plate.%05d.exr", "taken"),
+     ("plate.1001.exr/used.####.exr", "cannot be made")],
 )  # fmt: skip
 def test_a_place_that_is_none_is_refused(shot: Shot, name: str, why: str) -> None:
+    (shot.folder / "linked").symlink_to(shot.folder)
     with pytest.raises(JobError, match=why):
         open_material(shot.job(matte_output=f"{shot.folder}/{name}"))
