@@ -113,6 +113,14 @@ def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
     assert "<h2>Takes</h2>" in build(Path(run(job).folder)).read_text()
 
 
+def test_the_fill_is_shown_beside_a_truth_and_a_wrong_one_is_said(shot: Shot) -> None:
+    _copied(shot)
+    folder = submit(shot.job()).path
+    assert "<h2>Truth</h2>" in build(folder, truth=shot.plate).read_text()
+    text = build(folder, truth=str(shot.folder / "none.####.exr")).read_text()
+    assert "<h2>Truth</h2>" not in text and "The frames cannot be shown" in text
+
+
 def test_in_place_there_is_no_plate_to_compare_with(shot: Shot) -> None:
     job = Job.from_dict({**shot.job().to_dict(), "output": shot.plate, "in_place": True})
     folder = Path(run(job).folder)

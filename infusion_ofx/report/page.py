@@ -39,6 +39,8 @@ class Page:
     """The contact sheet, a PNG."""
     takes: bytes | None
     """The takes side by side, a PNG; None where there is one alone."""
+    truth: bytes | None
+    """The fill beside the truth, a PNG; None where no truth is known."""
     commands: list[str]
     """Command lines to look further with."""
 
@@ -56,6 +58,7 @@ def page(content: Page) -> Iterator[str]:
             *(_viewer(examined) if examined else ()),
             *(_checks(examined) if examined else ()),
             _picture("Contact sheet", "five frames", content.sheet),
+            _picture("Truth", "plate, fill, truth, and the fill's distance from it", content.truth),
             _picture("Takes", "side by side, the first as it was delivered", content.takes),
             _losses(facts),
             _self_score(facts.self_score),
@@ -261,9 +264,9 @@ def _manifest(examined: Examined) -> dict[str, Any]:
 
 
 def _said(check: Checked) -> str:
-    outside = (
-        "no plate to compare with" if check.outside is None else f"{check.outside} samples differ outside"
-    )
+    outside = f"{check.outside} samples differ outside"
+    if check.outside is None:
+        outside = "no plate to compare with"
     figures = [("seam", check.seam), ("flicker", check.flicker)]
     return ", ".join([outside, *(f"{n} {v:.2f}" for n, v in figures if math.isfinite(v))])
 
