@@ -39,8 +39,9 @@ __all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
 
-PICTURE_SECONDS = 30.0
-"""Within an interval the contact sheet is drawn no more often than this."""
+PICTURE_SECONDS, PICTURE_SHARE = 30.0, 0.05
+"""Within an interval the contact sheet is drawn no more often than this, and takes no more than
+that share of the time."""
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Steps:
     record: Record
     compute: Compute
     watch: Watch
-    _drawn: float = 0.0
+    _next_picture: float = 0.0
 
     @property
     def job(self) -> Job:
@@ -158,13 +159,15 @@ class Steps:
         then within it."""
         self.watch.step(step)
         ended = step.done == step.stage.steps
-        due = ended or time.monotonic() - self._drawn >= PICTURE_SECONDS
+        began = time.monotonic()
+        due = ended or began >= self._next_picture
         if step.clean is not None and due:
             clean, stage = step.clean, step.stage
             said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
             said = "the fill" if ended and stage == last else said
             self._show(lambda: self._sheet(prepared, clean, said))
-            self._drawn = time.monotonic()
+            took = time.monotonic() - began
+            self._next_picture = began + max(PICTURE_SECONDS, took / PICTURE_SHARE)
 
     def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
         Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
