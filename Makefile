@@ -1,7 +1,7 @@
 # make test    everything that must hold before a commit
 # make demo    make a shot, repair it, say where the picture is
 # make bench   the figures of docs/quality.md again, over the clips in CASES
-# make docs    docs/cli.md again, from the program's own help
+# make docs    docs/cli.md, the Nuke node's knobs and the pictures of its panels, from their tables
 # make site    the documentation as a site, in build/site; a warning is an error
 # make gallery the pictures of docs/gallery.md again, from the demo's shot; needs chromium
 # make clean   remove everything that the above made
@@ -30,6 +30,8 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m infusion_cli.reference docs/cli.md
+	$(BIN)/python -m infusion_cli.gizmo nuke_gizmos/Infusion.gizmo
+	$(BIN)/python -m infusion_cli.gizmo_page docs/nuke.md
 
 site: $(READY)
 	$(BIN)/mkdocs build --quiet
@@ -46,5 +48,5 @@ $(READY): setup.py pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo infusion_ofx/ofx/*.ofx.bundle *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ import numpy as np
 
 from infusion_ofx.composite import composite
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
+from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.kept import Fill
 from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
@@ -19,7 +20,7 @@ from infusion_ofx.sequence.ranges import format_frames
 from infusion_ofx.sequence.store import WriteBehind, sweep
 from infusion_ofx.used_matte import missing_mattes, write_used_matte
 
-__all__ = ["assemble", "written"]
+__all__ = ["assemble", "finished", "written"]
 
 
 def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], take: int = 1) -> int:
@@ -56,7 +57,8 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
 
 
 def written(material: Material) -> list[list[int]] | None:
-    """Number, size and time of change of each frame of each take; None when one is missing."""
+    """Number, size and time of change in microseconds of each frame of each take; None when one is
+    missing."""
     if missing_mattes(material):
         return None
     takes = range(1, material.job.takes + 1)
@@ -64,7 +66,13 @@ def written(material: Material) -> list[list[int]] | None:
         status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
     except OSError:
         return None
-    return [[frame, s.st_size, s.st_mtime_ns] for frame, s in status]
+    return [[frame, s.st_size, s.st_mtime_ns // 1000] for frame, s in status]
+
+
+def finished(folder: JobFolder, material: Material) -> int | None:
+    """How many pixels were filled, where every frame is there as it was written; else None."""
+    kept = read_json(folder.result)
+    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

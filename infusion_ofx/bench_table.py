@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -46,13 +47,26 @@ def _commit() -> str:
     return head + ("+" if changes else "")
 
 
-_COLUMNS = {
+_QUALITY = {
     "psnr": "PSNR dB",
+    "ssim": "SSIM",
+    "flip": "HDR-FLIP",
     "swd": "SWD x100",
+    "swd_texture": "texture x100",
     "frame_difference": "frame difference",
+    "spectrum": "spectrum dB",
     "sharpness": "sharpness",
+    "seam": "seam",
+}
+
+_COST = {
     "cpu_seconds": "CPU s",
     "wall_seconds": "wall s",
+    "train_seconds": "train s",
+    "sample_seconds": "sample s",
+    "patch_seconds": "patch s",
+    "tflops": "Tflop/s",
+    "ceiling_share": "of ceiling",
     "peak_memory": "peak GiB",
     "outside_differ": "differ outside",
     "non_finite": "non-finite",
@@ -66,41 +80,58 @@ _LEGEND = """\
 Made by `infusion bench`; [method.md](method.md) says what the pictures show. All figures are taken
 inside the hole, on the logarithmic scale of `score.py`.
 
-- **PSNR**: decibels against the truth; a blur scores well, so it must not decide alone.
-- **SWD**: sliced Wasserstein distance of 3x7x7 space-time patches, times 100; 0 is the same.
+- **PSNR**, **SSIM**, **HDR-FLIP**: against the truth, frame by frame; higher, higher, lower is
+  better. A blur scores well by the first two, so they must not decide alone.
+- **SWD**, **texture**: sliced Wasserstein distance of 3x7x7 space-time patches, times 100, as they
+  are and without their mean; 0 is the same.
 - **frame difference**, **sharpness**: spread of frame differences and of the Laplacian, fill over
   truth; 1 is right, less is frozen or soft, more is flicker or speckle.
-- **CPU s**, **wall s**, **peak GiB**: of the process that did the job, from start to end.
+- **spectrum**: decibels between the powers of the frequencies in time; 0 is right.
+- **seam**: steps across the hole's border over steps beside it; 1 is right, more is seen.
+- **telea**: OpenCV's inpainting, each frame by itself. **median**: of what is known at the same
+  place in all frames. **nearest**: the nearest frame that shows it, after the camera's motion.
+  Where those two know nothing, they are Telea's. **patches**: `--method patch`.
+- **CPU s**, **wall s**, **peak GiB**: of the process that did the job, from start to end;
+  **train s**, **sample s**, **patch s**: of the engine's parts.
+- **Tflop/s**: arithmetic of training and sampling by time; **of ceiling**: over the best product of
+  two 2048 x 2048 matrices measured here in the same precision.
 - **differ outside**: samples outside the matte that differ from the plate in any bit.
 """
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-    """The rows as a Markdown table, one line a clip and recipe: mean ± spread over the seeds.
+    """The rows as two Markdown tables, what the fills are like and what they took; one line a clip
+    and way: mean ± spread over the seeds.
 
     facts: from ``machine``. Of the counts that should be 0 the worst seed is given.
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["clip"], row["recipe"]), []).append(row)
-    lines = [
-        _LEGEND,
-        "| clip | recipe | seeds | " + " | ".join(_COLUMNS.values()) + " |",
-        "|---" * (3 + len(_COLUMNS)) + "|",
-    ]
-    for (clip, recipe), group in groups.items():
-        name = clip if group[0]["truth"] else f"{clip} *"
-        cells = [name, recipe, str(len(group)), *(_cell(key, group) for key in _COLUMNS)]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = [_LEGEND, *_table(rows, _QUALITY)]
     if not all(row["truth"] for row in rows):
         lines += ["", "\\* no truth: against the surroundings of the hole."]
+    lines += ["", *_table(rows, _COST)]
     told = {**facts, "memory": f"{facts['memory'] / 2**30:.0f} GiB"}
     machine_line = ", ".join(f"{name} {value}" for name, value in told.items() if value)
     return "\n".join([*lines, "", f"Machine: {machine_line}.", ""])
 
 
+def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[str]:
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["clip"], row["recipe"]), []).append(row)
+    lines = [
+        "| clip | recipe | seeds | " + " | ".join(columns.values()) + " |",
+        "|---" * (3 + len(columns)) + "|",
+    ]
+    for (clip, recipe), group in groups.items():
+        name = clip if group[0]["truth"] else f"{clip} *"
+        cells = [name, recipe, str(len(group)), *(_cell(key, group) for key in columns)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def _cell(key: str, group: Iterable[Mapping[str, Any]]) -> str:
-    values = [float(row[key]) for row in group if row[key] is not None]
+    values = [float(row[key]) for row in group if row.get(key) is not None]
+    values = [value for value in values if not math.isnan(value)]
     if not values:
         return "-"
     if key in ("outside_differ", "non_finite"):

@@ -162,8 +162,9 @@ def _existing(folder: Path) -> Path:
 
 def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
     """Expected time for the whole work: one step of each kind, timed on a blank shot."""
-    if recipe.network == "patches":
-        return _seconds_of_patches(recipe, layout, compute, channels)
+    patches = _seconds_of_patches(recipe, layout, compute, channels) if recipe.patches else 0.0
+    if not recipe.steps:
+        return patches
     frames = min(recipe.frames, len(layout.region))
     side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
     shot, small = _blank(frames, side, channels)
@@ -171,7 +172,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     network = build(recipe, shot, compute.device)
     optimizer = optimiser(network, recipe)
     x = start(shot, small, recipe, seed=0)
-    stage = work(recipe, small)[0][0]
+    stage = next(stage for stage, _ in work(recipe, small) if stage.kind == "train")
 
     def train() -> None:
         train_step(network, optimizer, shot, recipe, stage, 0, seed=0, compute=compute)
@@ -179,12 +180,14 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     def sample() -> None:
         sample_step(network, x, None, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
 
-    passes = dict.fromkeys(("train", "sample"), 0.0)
+    passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):
         passes[part.kind] += part.steps * cost
     voxels = frames * side * side
-    return _timed(train, compute) * passes["train"] / (3 * voxels) + (
-        _timed(sample, compute) * passes["sample"] / voxels
+    return (
+        patches
+        + _timed(train, compute) * passes["train"] / (3 * voxels)
+        + (_timed(sample, compute) * passes["sample"] / voxels)
     )
 
 

@@ -8,9 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from infusion_ofx.sequence.frame import Box
-
-__all__ = ["clean_matte", "composite", "hole_box", "shape_matte"]
+__all__ = ["clean_matte", "composite", "shape_matte"]
 
 Array = npt.NDArray[Any]
 
@@ -18,20 +16,6 @@ Array = npt.NDArray[Any]
 def clean_matte(matte: Array) -> Array:
     """A matte as float32 in [0, 1]: above 1 is 1, below 0 and NaN are 0. Any shape."""
     return np.clip(np.nan_to_num(matte.astype(np.float32), nan=0, posinf=1, neginf=0), 0, 1)
-
-
-def hole_box(matte: Array, origin: Box) -> Box:
-    """The smallest box round all that is above 0 in a matte (height, width) that covers
-    ``origin``."""
-    rows, columns = np.flatnonzero(matte.any(1)), np.flatnonzero(matte.any(0))
-    if not len(rows):
-        return Box(origin.top, origin.left, origin.top, origin.left)
-    return Box(
-        origin.top + int(rows[0]),
-        origin.left + int(columns[0]),
-        origin.top + int(rows[-1]) + 1,
-        origin.left + int(columns[-1]) + 1,
-    )
 
 
 def shape_matte(matte: Array, *, grow: int, feather: int) -> Array:

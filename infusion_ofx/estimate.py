@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infusion_ofx.engine.recipe import Recipe, Stage, stages
+from infusion_ofx.engine.recipe import PER_CENT, Recipe, Stage, stages
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
@@ -27,6 +27,10 @@ a guess until they are measured there."""
 DENSE_BYTES = 40
 """For each voxel of a fill of patches: the clip twice, up to four float32, and the hole."""
 
+PATCH_PASSES = 8.0
+"""What a fill of patches takes, in passes of the network over what is sampled: for the progress
+only."""
+
 FIT_BYTES = 200 * 2**20
 """Held while the working range is fitted to known pixels."""
 
@@ -50,26 +54,32 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     A training step costs three passes: forward, and twice as much back.
     """
     calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
-    cost = {"train": 3.0 * block_voxels(recipe, plan), "sample": float(window_voxels(plan))}
+    sampled = float(window_voxels(plan))
+    cost = {
+        "train": 3.0 * block_voxels(recipe, plan),
+        "sample": sampled,
+        "patch": PATCH_PASSES * sampled / PER_CENT,
+    }
     return [(stage, cost[stage.kind]) for stage in stages(recipe, calls)]
 
 
 def memory(recipe: Recipe, plan: Plan) -> int:
     """Most bytes that the job will hold, on a CPU: the runtime, the region and the network's
     own."""
-    if recipe.network == "patches":
-        at_once = BYTES * min(plan.voxels, recipe.block)
-        return RUNTIME_BYTES + (REGION_BYTES + DENSE_BYTES) * plan.voxels + at_once
+    patches = DENSE_BYTES * plan.voxels + BYTES * min(plan.voxels, recipe.block)
+    if not recipe.steps:
+        return RUNTIME_BYTES + REGION_BYTES * plan.voxels + patches
     training, sampling = NETWORK_BYTES[recipe.network]
     largest = max((window.voxels for window in plan.windows), default=0)
     sampled = sum(box.height * box.width for box in plan.sampled)
     at_once = max(training * block_voxels(recipe, plan), sampling * largest, FIT_BYTES)
+    at_once = max(at_once, patches * recipe.patches)
     return RUNTIME_BYTES + REGION_BYTES * plan.voxels + SAMPLED_BYTES * sampled + at_once
 
 
 def largest_tile(recipe: Recipe, budget: int) -> int:
     """The longest side of a sampling tile that a third of a memory budget, in bytes, allows."""
-    if recipe.network == "patches":
+    if not recipe.steps:
         return recipe.tile
     voxels = budget / 3 / NETWORK_BYTES[recipe.network][1]
     side = int((voxels / recipe.frames) ** 0.5) // 32 * 32

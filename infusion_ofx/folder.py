@@ -139,6 +139,18 @@ class JobFolder:
         return self.path / "work"
 
     @property
+    def cost(self) -> Path:
+        """What the engine's stages have taken, by kind: ``seconds``, and ``voxels`` passed forward
+        through the network. For people and benchmarks; nothing depends on it."""
+        return self.path / "cost.json"
+
+    @property
+    def score(self) -> Path:
+        """What the self-score has said, by take: ``chosen`` and ``scores``, score_self.py's figures
+        by method. There where the method is ``auto``."""
+        return self.path / "score.json"
+
+    @property
     def report(self) -> Path:
         """Where people look: the contact sheet, loss curves, the page of ``infusion report``."""
         return self.path / "report"

@@ -86,8 +86,9 @@ class Job:
     method: str = _setting(
         "diffusion",
         "Where what the shot does not show comes from. diffusion: a network trained on it; patch: "
-        "its own space-time patches, without training; prior: nowhere, the rest is smooth.",
-        choices=("diffusion", "patch", "prior"),
+        "its own space-time patches, without training; prior: nowhere, the rest is smooth. auto: "
+        "diffusion or patch, whichever fills a hole best that is planted beside the real one.",
+        choices=("auto", "diffusion", "patch", "prior"),
     )
     prior: str = _setting(
         "auto",

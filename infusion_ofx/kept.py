@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import fill_name
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Prepared
+from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
-__all__ = ["Fill", "load_fill", "load_prepared", "save_fill", "save_prepared"]
+__all__ = ["Fill", "fill_in_light", "load_fill", "load_prepared", "save_fill", "save_prepared"]
 
 Fill = dict[int, tuple[Box, Tensor]]
 """By frame number: where the fill lies, and its light, (C, height, width) float32."""
@@ -57,6 +58,12 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "sampled": [_edges(box) for box in plan.sampled],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
     }
+    if prepared.planted is not None:
+        tensors |= {
+            "planted.mask": torch.from_numpy(prepared.planted.mask),
+            "planted.truth": torch.from_numpy(prepared.planted.truth),
+        }
+        facts |= {"planted": (prepared.planted.start, _edges(prepared.planted.box))}
     checkpoint.save(folder / _PREPARED, tensors, facts)
 
 
@@ -76,7 +83,43 @@ def load_prepared(folder: Path) -> Prepared | None:
         tensors["high"],
     )
     working = Working(facts["gain"], *(tensors[f"working.{name}"] for name in _WORKING))
-    return Prepared(Plan(windows, sampled, region), shot, working, _boxes(facts["holes"]))
+    planted = None
+    if "planted" in facts:
+        start, edges = facts["planted"]
+        arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
+        planted = Planted(start, Box(*edges), *arrays)
+    plan = Plan(windows, sampled, region)
+    return Prepared(plan, shot, working, _boxes(facts["holes"]), planted)
+
+
+def fill_in_light(
+    prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None
+) -> Fill:
+    """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
+
+    wanted: frame numbers; left out, all.
+
+    Raises:
+        InfusionError: when it holds what is no number.
+    """
+    light = {}
+    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
+        if box.empty or (wanted is not None and frame not in wanted):
+            continue
+        x = prepared.shot.clean.view(i, box).clone()
+        if made is None:
+            x = prepared.smooth(i, box)
+        else:
+            inner = made.boxes[i].intersect(box)
+            rows, columns = box.slices(inner)
+            x[:, rows, columns] = made.view(i, inner).cpu()
+        light[frame] = (box, prepared.working.decode(x))
+    if not all(torch.isfinite(pixels).all() for _, pixels in light.values()):
+        raise InfusionError(
+            "the fill holds values that are not finite: training went astray",
+            "try another --seed, or --precision float32",
+        )
+    return light
 
 
 def _edges(box: Box) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,15 @@ __all__ = ["bits", "differing", "law_one"]
 Array = NDArray[Any]
 
 
-def law_one(plate: Frames, result: Frames, matte: Array) -> dict[str, Any]:
+def law_one(plate: Frames, result: Frames, covers: Iterable[Array]) -> dict[str, Any]:
     """Whether a result keeps its plate: samples of any channel, frames, file names, headers.
 
-    matte: (T, H, W) over the display window. Returns ``outside_differ``, samples of any part whose
-    bits differ where the matte is 0, and ``names_kept`` and ``header_kept``. Frames that the result
-    lacks are not compared; ``names_kept`` is then False.
+    covers: each frame's matte, (H, W) over the display window. Returns ``outside_differ``, samples
+    of any part whose bits differ where the matte is 0, and ``names_kept`` and ``header_kept``.
+    Frames that the result lacks are not compared; ``names_kept`` is then False.
     """
     differ, names, headers = 0, result.frames == plate.frames, True
-    for frame, cover in zip(plate.frames, matte, strict=True):
+    for frame, cover in zip(plate.frames, covers, strict=True):
         if frame not in result.frames:
             continue
         ours, theirs = result.header(frame), plate.header(frame)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from infusion_ofx import outputs
 from infusion_ofx.colour import Encoding, encoding
-from infusion_ofx.composite import clean_matte, hole_box, shape_matte
+from infusion_ofx.composite import clean_matte, shape_matte
 from infusion_ofx.engine.recipe import PATCHES, Recipe, choose
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
 from infusion_ofx.job import Job
 from infusion_ofx.patch import BYTES
-from infusion_ofx.paths import is_folder, take_output
-from infusion_ofx.sequence.formats import check_extension, output_name
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.pattern import Pattern, expand_view, wants_view
+from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.ranges import parse_frames
-from infusion_ofx.sequence.source import is_same_file
 from infusion_ofx.sequence.store import Sequence
 
 __all__ = ["Hole", "Material", "open_material", "recipe_of"]
@@ -80,6 +77,9 @@ class Material:
         """Choices that were made and that the log should hold, a sentence each."""
         notes = [sequence.note for sequence in (self.plate, self.matte) if sequence.note]
         notes.append(f"the plate's colours are {self.colour.name}")
+        changes = self.plate.changes(self.frames[0], self.job.compression == "keep")
+        if changes:
+            notes.append(f"where the plate is filled, its {changes}")
         if not self.job.matte_channel:
             notes.append(f"the matte is channel {self.matte_channel} of {self.job.matte!r}")
         return notes
@@ -104,12 +104,11 @@ class Material:
 
     def target(self, frame: int, take: int = 1) -> Path:
         """Where a frame of a take goes."""
-        return _target(self.job, self.plate, frame, take)
+        return outputs.target(self.job, self.plate, frame, take)
 
     def matte_target(self, frame: int) -> Path | None:
         """Where the matte of a frame goes as it was used; None where nobody asks for it."""
-        pattern = expand_view(self.job.matte_output, self.job.view)
-        return Pattern.parse(pattern).path(frame) if pattern else None
+        return outputs.matte_target(self.job, frame)
 
     def hole(self, frame: int) -> Hole:
         """Reads a frame's matte and shapes it as the job asks; nothing outside the plate's data
@@ -120,7 +119,7 @@ class Material:
         """
         window = self.matte.data(frame)
         matte = self.matte.read(frame, window)[:, :, 0]
-        box = hole_box(matte > 0, window)
+        box = window.tight(matte > 0)
         if box.empty:
             return Hole(box, np.zeros((0, 0), np.float32))
         roomy = box.grow(self.job.grow + 1)
@@ -133,26 +132,29 @@ class Material:
         inside = box.intersect(self.plate.data(frame))
         grown = shape_matte(matte, grow=self.job.grow, feather=0)[box.slices(inside)]
         alpha = shape_matte(grown, grow=0, feather=self.job.feather)
-        tight = hole_box(alpha, inside)
+        tight = inside.tight(alpha)
         return Hole(tight, np.ascontiguousarray(alpha[inside.slices(tight)]))
 
     def digest(self) -> str:
-        """Names the input files by name, size and time of change; equal for untouched input."""
+        """Names the input files by name, size and time of change; equal for untouched input.
+
+        The time to the microsecond: Windows and some file servers tell it no finer.
+        """
         total = hashlib.blake2b(digest_size=16)
         for sequence in (self.plate, self.matte):
             for frame in self.frames:
                 path = sequence.path(frame)
                 status = os.stat(path)
                 total.update(
-                    f"{frame} {path.name} {status.st_size} {status.st_mtime_ns}\n".encode()
+                    f"{frame} {path.name} {status.st_size} {status.st_mtime_ns // 1000}\n".encode()
                 )
         return total.hexdigest()
 
 
 def recipe_of(job: Job) -> Recipe:
     """A job's recipe, with the artist's own numbers."""
+    block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
     if job.method == "patch":
-        block = min(PATCHES.block, int(job.memory * 2**30 / 2 / BYTES))
         return replace(PATCHES, takes=job.takes, block=block)
     recipe = choose(
         job.recipe,
@@ -160,7 +162,13 @@ def recipe_of(job: Job) -> Recipe:
         steps=job.steps,
         sampling_steps=job.sampling_steps,
     )
-    return replace(recipe, takes=job.takes, takes_train=job.takes_train)
+    return replace(
+        recipe,
+        patches=job.method == "auto",
+        block=block,
+        takes=job.takes,
+        takes_train=job.takes_train,
+    )
 
 
 def open_material(job: Job) -> Material:
@@ -174,7 +182,7 @@ def open_material(job: Job) -> Material:
     frames = _try(faults, lambda: parse_frames(job.frames) if job.frames else None)
     plate = _try(faults, lambda: _open(job, job.plate, frames))
     matte = _try(faults, lambda: _open(job, job.matte, plate.frames if plate else frames))
-    _try(faults, lambda: _check_output(job, plate, matte))
+    _try(faults, lambda: outputs.check_output(job, plate, matte))
     chosen = _try(faults, lambda: _choose(job, plate)) if plate else None
     shaped = _try(faults, lambda: matte.choose_matte(job.matte_channel)) if matte else None
     if plate and matte:
@@ -221,76 +229,3 @@ def _check_sizes(plate: Sequence, matte: Sequence) -> None:
                 f"the plate is {ours.width}x{ours.height}",
                 "render the matte in the plate's format",
             )
-
-
-def _check_output(job: Job, plate: Sequence | None, matte: Sequence | None) -> None:
-    """Refuses an output that has no place for the frame number, or that lies on the input."""
-    if wants_view(job.output) and not job.view:
-        raise JobError(f"the output {job.output!r} has a place for the view", "say it with --view")
-    if plate is None:
-        return
-    if job.in_place and plate.missing and job.missing != "skip":
-        raise JobError(
-            f"frames of {job.plate!r} are missing, and in place those that stand in for them would "
-            "change as they are read",
-            "choose another output, or --missing skip",
-        )
-    frames = matte.frames if matte else plate.frames
-    targets = [_target(job, plate, frame, 1) for frame in frames]
-    if len(set(targets)) < len(targets):
-        raise JobError(
-            f"the output {job.output!r} names one file for {len(targets)} frames",
-            "write a pattern such as fill.####.exr, or a folder",
-        )
-    inputs = {each.path(frame) for each in (plate, matte) if each for frame in frames}
-    _check_matte_output(job, frames, inputs | set(targets))
-    for frame, take in product(frames, range(1, job.takes + 1)):
-        target = _target(job, plate, frame, take)
-        check_extension(plate.path(frame), target)
-        if matte is not None and matte.frame_at(target) is not None:
-            raise JobError(
-                f"the output {str(target)!r} is the matte itself", "choose another output"
-            )
-        _check_beside(plate, frame, target, job.in_place and take == 1)
-
-
-def _check_beside(plate: Sequence, frame: int, target: Path, in_place: bool) -> None:
-    """Refuses a frame's output that is a file of the plate, or would be taken for one."""
-    other = plate.frame_at(target)
-    if is_same_file(target, plate.path(frame)):
-        if not in_place:
-            raise JobError(
-                f"the output {str(target)!r} is the plate itself",
-                "choose another output, or say --in-place",
-            )
-    elif other is not None:
-        raise JobError(
-            f"the output {str(target)!r} would count as frame {other} of the plate",
-            "choose another output; a folder keeps the plate's names",
-        )
-
-
-def _check_matte_output(job: Job, frames: Iterable[int], taken: set[Path]) -> None:
-    """Refuses a place for the used matte that is no EXR sequence, or where other files lie."""
-    if not job.matte_output:
-        return
-    pattern = Pattern.parse(expand_view(job.matte_output, job.view))
-    targets = [pattern.path(frame) for frame in frames]
-    if targets[0].suffix.lower() != ".exr" or len(set(targets)) < len(targets):
-        raise JobError(
-            f"the matte output {job.matte_output!r} is no sequence of EXR files",
-            "write a pattern such as used.####.exr",
-        )
-    if taken.intersection(targets):
-        raise JobError(
-            f"the matte output {job.matte_output!r} is taken by the plate, the matte or the output",
-            "give it a name of its own",
-        )
-
-
-def _target(job: Job, plate: Sequence, frame: int, take: int) -> Path:
-    """A frame's output: from the pattern, or in the output's folder under the plate's own name."""
-    output = take_output(expand_view(job.output, job.view), take)
-    if is_folder(output):
-        return Path(output) / output_name(plate.name(frame))
-    return Pattern.parse(output).path(frame)

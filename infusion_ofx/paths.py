@@ -128,7 +128,7 @@ def absolute(job: Job) -> Job:
 
 def is_folder(output: str) -> bool:
     """Whether an output names a folder, where frames keep the plate's names, and no pattern."""
-    return output.endswith(("/", os.sep)) or not Path(output).suffix or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or not Path(output).suffix or os.path.isdir(output)
 
 
 def take_output(output: str, take: int) -> str:

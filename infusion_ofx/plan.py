@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from infusion_ofx.sequence.frame import Box
@@ -44,6 +44,16 @@ class Plan:
     def voxels(self) -> int:
         """Pixels times frames that are loaded."""
         return sum(box.height * box.width for box in self.region)
+
+    def levelled(self) -> Plan:
+        """The plan with one region for all frames."""
+        return replace(self, region=(_around(self.region),) * len(self.region))
+
+    def joined(self, other: Plan) -> Plan:
+        """The plan with another's windows too, which lie in this one's region."""
+        pairs = zip(self.sampled, other.sampled, strict=True)
+        sampled = tuple(_around(pair) for pair in pairs)
+        return replace(self, windows=self.windows + other.windows, sampled=sampled)
 
 
 def make(

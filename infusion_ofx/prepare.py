@@ -12,23 +12,45 @@ import torch
 from torch import Tensor
 
 from infusion_ofx import plan
-from infusion_ofx.composite import hole_box
+from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
 from infusion_ofx.routing import Routed, route
+from infusion_ofx.score_self import plant
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
 
-__all__ = ["Prepared", "plan_work", "prepare"]
+__all__ = ["Planted", "Prepared", "plan_work", "prepare"]
 
 Array = npt.NDArray[Any]
 
+SEAM = 4
+"""Known pixels round a planted hole that are kept to judge its seam by."""
+
 _THREADS = 4
 """Frames that are decoded side by side."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A hole over known pixels, and what is behind it; score_self.py."""
+
+    start: int
+    """First frame, counted from 0 in the shot."""
+    box: Box
+    mask: Array
+    """(t, height, width) of the box, bool."""
+    truth: Array
+    """(t, height, width, C), linear light, float32."""
+
+    @property
+    def frames(self) -> range:
+        """The frames that it lasts, counted from 0 in the shot."""
+        return range(self.start, self.start + len(self.mask))
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,14 @@ class Prepared:
     working: Working
     holes: tuple[Box, ...]
     """Round each frame's matte: what the fill has to cover."""
+    planted: Planted | None = None
+    """The hole that methods are judged by: to the shot it is a hole like any other."""
+
+    def smooth(self, i: int, box: Box) -> Tensor:
+        """The smooth fill of a box of one frame, (C, height, width): what costs nothing."""
+        clean, hole = self.shot.clean.data[i], self.shot.hole.data[i]
+        whole = push_pull(clean[None, :, None], hole[None, :, None])
+        return Volume([self.shot.clean.boxes[i]], [whole[0, :, 0]]).view(0, box)
 
 
 def plan_work(
@@ -77,11 +107,12 @@ def plan_work(
     return holes, layout
 
 
-def _layout(material: Material, holes: Sequence[Box]) -> Plan:
+def _layout(material: Material, holes: Sequence[Box], area: Box | None = None) -> Plan:
+    """The plan for the boxes of some holes. area: the pixels to stay in; None is the plate's."""
     recipe, budget = material.recipe, int(material.job.memory * 2**30)
-    return plan.make(
+    layout = plan.make(
         holes,
-        material.area,
+        area or material.area,
         frames=recipe.frames,
         overlap=recipe.overlap,
         context=recipe.context,
@@ -89,6 +120,9 @@ def _layout(material: Material, holes: Sequence[Box]) -> Plan:
         tile=largest_tile(recipe, budget),
         voxels=budget // 4 // REGION_BYTES,
     )
+    level = layout.levelled()
+    wanted = recipe.patches and (not recipe.steps or level.voxels * 4 * REGION_BYTES <= budget)
+    return level if wanted else layout
 
 
 def _covers(hole: Hole, data: Box) -> bool:
@@ -113,12 +147,14 @@ def prepare(
     layout: Plan,
     on_frame: Callable[[int], None],
     on_seen: Callable[[Sequence[Routed]], None] = lambda seen: None,
+    on_looked: Callable[[int], None] = lambda frames: None,
 ) -> Prepared:
     """Reads the planned region of the plate, fills what the shot itself has shown of the hole
     (routing.py), and takes it to the working range.
 
     Plate pixels that are not finite count as hole: the network never sees them. on_frame: told how
-    many frames are read. on_seen: told once what the shot has shown, frame by frame, or nothing.
+    many frames are read. on_looked: told of how many it is known what others show of them. on_seen:
+    told once what the shot has shown, frame by frame, or nothing.
 
     Raises:
         JobError: when nothing of the region is known.
@@ -134,7 +170,7 @@ def prepare(
         on_frame(i + 1)
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
     boxes = tuple(hole.box for hole in holes)
-    seen = _seen(material, clean, hole, boxes, layout)
+    seen = _seen(material, clean, hole, boxes, layout, on_looked)
     on_seen(seen)
     layout = _with_seen(material, clean, hole, boxes, layout, seen)
     del seen
@@ -151,17 +187,56 @@ def prepare(
         light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
     shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))
-    return Prepared(layout, shot, working, boxes)
+    planted = None
+    recipe = material.recipe
+    if recipe.patches and recipe.steps and layout.windows and len(set(layout.region)) == 1:
+        planted, layout = _plant(material, shot, working, layout)
+    return Prepared(layout, shot, working, boxes, planted)
+
+
+def _plant(
+    material: Material, shot: Shot, working: Working, layout: Plan
+) -> tuple[Planted | None, Plan]:
+    """Plants a hole in the shot, and adds the windows that fill it to the plan."""
+    box = layout.region[0]
+    found = plant(torch.stack(shot.hole.data)[:, 0].numpy() > 0)
+    if found is None:
+        return None, layout
+    height, width = found.mask.shape[1:]
+    top, left = box.top + found.top, box.left + found.left
+    planted = Box(top, left, top + height, left + width)
+    near = planted.grow(SEAM).intersect(box)
+    mask = np.zeros((len(found.mask), near.height, near.width), bool)
+    rows, columns = near.slices(planted)
+    mask[:, rows, columns] = found.mask
+    truth = []
+    for i, held in enumerate(mask, found.start):
+        clean, hole = shot.clean.view(i, near), shot.hole.view(i, near)
+        truth.append(working.decode(clean).permute(1, 2, 0).numpy())
+        clean[:, held] = 0
+        hole[:, held] = 1
+    boxes = [Box(0, 0, 0, 0)] * len(material.frames)
+    boxes[found.start : found.start + len(mask)] = [planted] * len(mask)
+    return Planted(found.start, near, mask, np.stack(truth)), layout.joined(
+        _layout(material, boxes, box)
+    )
 
 
 def _seen(
-    material: Material, clean: Volume, unknown: Volume, holes: tuple[Box, ...], layout: Plan
+    material: Material,
+    clean: Volume,
+    unknown: Volume,
+    holes: tuple[Box, ...],
+    layout: Plan,
+    on_looked: Callable[[int], None],
 ) -> list[Routed]:
     """What other frames show of the hole; nothing where the job does not want it."""
     if material.job.prior == "off":
         return []
-    only = _shown_only(material)
-    return route(clean.data, unknown.data, layout.region, holes, all_that_is_seen=only)
+    return route(
+        clean.data, unknown.data, layout.region, holes,
+        all_that_is_seen=_shown_only(material), on_frame=on_looked,
+    )  # fmt: skip
 
 
 def _shown_only(material: Material) -> bool:
@@ -191,7 +266,7 @@ def _with_seen(
     rest = _layout(
         material,
         [
-            box if box.empty else hole_box(unknown.view(i, box)[0].numpy(), box)
+            box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
             for i, box in enumerate(holes)
         ],
     )

@@ -25,7 +25,7 @@ class Progress:
     """One report from a running job."""
 
     stage: str
-    """What is being done: ``read``, ``train``, ``sample``, ``write`` or ``done``."""
+    """What is being done: ``read``, ``prior``, ``train``, ``sample``, ``write`` or ``done``."""
     step: int
     """Steps of this stage that are done."""
     steps: int
@@ -73,7 +73,7 @@ class Meter:
     ) -> None:
         """Reports that ``fraction`` of the job is done, by this run and those before it."""
         now = time.monotonic()
-        if self._start is None or stage == "read":
+        if self._start is None or stage in ("read", "prior"):
             # What an earlier run did says nothing about this machine's speed, nor does reading.
             self._start = (now, fraction)
         began, first = self._start

@@ -8,7 +8,9 @@ after any stop.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from infusion_ofx.begin import begin
 from infusion_ofx.job import Job
@@ -39,10 +41,15 @@ class Result:
     """Results that there are; ``paths.take_output`` says where each lies."""
 
 
-def run(job: Job, on_progress: OnProgress = ignore) -> Result:
+def run(
+    job: Job,
+    on_progress: OnProgress = ignore,
+    on_folder: Callable[[Path], None] = lambda path: None,
+) -> Result:
     """Repairs the shot that ``job`` describes, on this machine, and writes the result.
 
     on_progress: called with a report at most a few times a second; what it raises stops the job.
+    on_folder: told the job folder once the job is found to be sound and has one.
 
     Raises:
         JobError: when the job is wrong; it names every fault at once.
@@ -51,6 +58,7 @@ def run(job: Job, on_progress: OnProgress = ignore) -> Result:
     """
     began = time.monotonic()
     with begin(job, on_progress) as steps:
+        on_folder(steps.folder.path)
         if not steps.is_filled():
             prepared = steps.prepare()
             if prepared is not None:

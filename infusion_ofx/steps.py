@@ -8,33 +8,37 @@ whatever they write is the same, and appears whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from infusion_ofx.assemble import assemble, written
+from infusion_ofx.assemble import assemble, finished, written
+from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Volume
-from infusion_ofx.errors import InfusionError, JobError, MissingStepError
+from infusion_ofx.errors import JobError, MissingStepError
 from infusion_ofx.estimate import work as work_of
-from infusion_ofx.folder import JobFolder, Record, read_json, write_json
+from infusion_ofx.folder import JobFolder, Record, fill_name, read_json, write_json
 from infusion_ofx.job import Job
-from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
-from infusion_ofx.material import Material, open_material, recipe_of
+from infusion_ofx.kept import (
+    Fill,
+    fill_in_light,
+    load_fill,
+    load_prepared,
+    save_fill,
+    save_prepared,
+)
+from infusion_ofx.material import Hole, Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
 from infusion_ofx.preview import Preview
 from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "finished", "stages_of"]
+__all__ = ["CPU_TASKS", "Steps", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
@@ -87,24 +91,23 @@ class Steps:
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
+        frames = len(self.material.frames)  # even where it is found: the plate may have changed
         kept = load_prepared(self.folder.work)
         if kept is not None:
             return kept
-        frames = len(self.material.frames)
-        holes, layout = plan_work(self.material, self.watch.reading(frames, 0.0))
+        holes, layout = plan_work(self.material, self.watch.reading(frames))
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
             self._keep_fill({})
             return None
-        boxes = [hole.box for hole in holes]
         prepared = prepare(
-            self.material, holes, layout, self.watch.reading(frames, 0.5),
-            lambda seen: self._show(lambda: self._first_sheet(boxes, seen)),
+            self.material, holes, layout, self.watch.reading(frames, 1),
+            partial(self._seen, holes), self.watch.reading(frames, 2),
         )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
-            self._keep_fill(_light(prepared, None))
+            self._keep_fill(fill_in_light(prepared, None))
             self._show(lambda: self._sheet(prepared, None, "what the shot itself shows"))
             return None
         save_prepared(self.folder.work, prepared)
@@ -135,10 +138,11 @@ class Steps:
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
         left = [take for take in self.takes if load_fill(self.folder.work, take) is None]
+        needless = {"patch"} if recipe.steps and prepared.planted is None else set()
         work = [
             (s, cost)
             for s, cost in work_of(recipe, prepared.plan)
-            if wanted(s) and (s.kind == "train" or s.take in left)
+            if wanted(s) and (s.kind == "train" or s.take in left) and s.kind not in needless
         ]
         self.watch.expect(work)
         engine = Engine(
@@ -146,15 +150,49 @@ class Steps:
             seed=self.job.seed, folder=self.folder.work,
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
-        for stage, _ in work:
-            engine.run(stage, lambda step: self._step(prepared, step, last[step.stage.take]))
+        for stage, passes in work:
+            on_step = partial(self._step, prepared, last[stage.take])
+            self._run(engine, stage, passes, on_step)
             if stage == last[stage.take]:
-                fill = _light(prepared, engine.fill(stage.take))
-                save_fill(self.folder.work, fill, stage.take)
+                self._settle(prepared, engine, stage)
         if self.is_filled():
             self._tidy()
 
-    def _step(self, prepared: Prepared, step: Step, last: Stage) -> None:
+    def _settle(self, prepared: Prepared, engine: Engine, last: Stage) -> None:
+        """Keeps the fill of a take whose last stage is done: the better one where there are two."""
+        take, kinds = last.take, {s.kind for s in engine.stages} - {"train"}
+        made: Volume | None = engine.fill(take, last.kind)
+        if len(kinds) > 1 and prepared.planted is None:
+            self.watch.meter.say("no room to plant a hole for the self-score: diffusion is taken")
+        elif len(kinds) > 1:
+            choice, made = choose(prepared, {kind: engine.fill(take, kind) for kind in kinds})
+            self.watch.meter.say(str(choice))
+            told = {"chosen": choice.name, "scores": choice.scores}
+            write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
+            self._show(lambda: self._sheet(prepared, made, f"the fill: {choice.name}"))
+        save_fill(self.folder.work, fill_in_light(prepared, made), take)
+
+    def _run(
+        self, engine: Engine, stage: Stage, passes: float, on_step: Callable[[Step], None]
+    ) -> None:
+        """Does one stage, and adds what it took to what the folder says of that."""
+        began, steps = time.monotonic(), 0
+
+        def counted(step: Step) -> None:
+            nonlocal steps
+            steps += 1
+            on_step(step)
+
+        engine.run(stage, counted)
+        self.compute.wait()
+        if steps:
+            spent = {"seconds": time.monotonic() - began, "voxels": steps * passes}
+            kept = read_json(self.folder.cost)
+            before = kept.get(stage.kind, {})
+            total = {name: value + before.get(name, 0.0) for name, value in spent.items()}
+            write_json(self.folder.cost, {**kept, stage.kind: total})
+
+    def _step(self, prepared: Prepared, last: Stage, step: Step) -> None:
         """Told after each step of the engine; draws the estimate when an interval ends, and now and
         then within it."""
         self.watch.step(step)
@@ -169,13 +207,23 @@ class Steps:
             took = time.monotonic() - began
             self._next_picture = began + max(PICTURE_SECONDS, took / PICTURE_SHARE)
 
+    def _seen(self, holes: Sequence[Hole], seen: Sequence[Routed]) -> None:
+        """Told what other frames show of the holes."""
+        if seen:
+            share = sum(int(part.taken.sum()) for part in seen) / sum(h.alpha.sum() for h in holes)
+            self.watch.meter.say(
+                f"other frames show {share:.0%} of the hole: it is taken from there"
+            )
+        boxes = [hole.box for hole in holes]
+        self._show(lambda: self._first_sheet(boxes, seen))
+
     def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
         Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
 
     def _sheet(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
         preview = Preview.load(self.folder)
         if preview is not None:
-            preview.draw(_light(prepared, clean, preview.frames), said)
+            preview.draw(fill_in_light(prepared, clean, preview.frames), said)
 
     def _show(self, draw: Callable[[], None]) -> None:
         """Draws for whoever looks on. A picture is worth no failure: what goes wrong is said."""
@@ -218,8 +266,8 @@ class Steps:
         return assemble(self.material, fill, lambda done: tell(before + done), take)
 
     def do(self, task: str, force: bool = False) -> str:
-        """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample`` or
-        ``assemble``. Returns in a few words what was done.
+        """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample``,
+        ``sample-take02`` or ``assemble``. Returns in a few words what was done.
 
         force: what the task and those after it have left is thrown away first.
 
@@ -256,15 +304,17 @@ class Steps:
         work, order = self.folder.work, list(self.record.stages)
         if task == "prepare":
             _remove(work, "prepared.safetensors")
-        elif task == "sample":
-            order = names
+        elif task.startswith("sample"):
+            order = []
         elif "train-shared" in order and task not in ("train", "train-shared"):
             order = names  # no other training builds upon it
         else:
             order = order[order.index(names[0]) :]
-        _remove(work, "fill*.safetensors")
-        for pattern in ["sample-*", *(f"{name}-*" for name in order)]:
-            _remove(work, f"{pattern}.safetensors")
+        sampled = names if task.startswith("sample") else stages_of(self.record, "sample")
+        for take in {_take_of(name) for name in sampled}:
+            _remove(work, fill_name(take))
+        for name in [*sampled, *order]:
+            _remove(work, f"{name}-[0-9]*.safetensors")
 
     def _tidy(self) -> None:
         """Once the fill is there: removes the clips of sampling, which are large, and what twins
@@ -278,61 +328,29 @@ class Steps:
             _remove(work, "prepared.safetensors")
 
 
-def finished(folder: JobFolder, material: Material) -> int | None:
-    """How many pixels were filled, where every frame is there as it was written; else None."""
-    kept = read_json(folder.result)
-    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
-
-
 def stages_of(record: Record, task: str) -> list[str]:
     """The engine's stages that a task stands for; none for a task that is not the engine's.
 
     Raises:
         JobError: when this job has no such task.
     """
-    names = [name for name in record.stages if name == task or name.startswith(f"{task}-")]
+    part, _, take = task.partition("-take")
+    names = [name for name in record.stages if name == part or name.startswith(f"{part}-")]
+    if take:
+        names = [name for name in names if f"{_take_of(name):02d}" == take]
     if not names and task not in CPU_TASKS:
-        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-"))
-        raise JobError(f"this job has no task {task!r}", f"its trainings are {known}")
+        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-")) or "none"
+        hint = f"its trainings are {known}; its takes are 1 to {record.job.takes}"
+        raise JobError(f"this job has no task {task!r}", hint)
     return names
+
+
+def _take_of(stage: str) -> int:
+    """The take that a stage belongs to, from its name (engine/recipe.py)."""
+    return int(stage.partition("-take")[2] or 1)
 
 
 def _remove(folder: Path, pattern: str, but: str = "") -> None:
     for path in folder.glob(pattern):
         if path.name != but:
             path.unlink(missing_ok=True)
-
-
-def _light(prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None) -> Fill:
-    """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
-
-    wanted: frame numbers; left out, all.
-
-    Raises:
-        InfusionError: when it holds what is no number.
-    """
-    light = {}
-    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
-        if box.empty or (wanted is not None and frame not in wanted):
-            continue
-        x = prepared.shot.clean.view(i, box).clone()
-        if made is None:
-            x = _smooth(prepared, i, box)
-        else:
-            inner = made.boxes[i].intersect(box)
-            rows, columns = box.slices(inner)
-            x[:, rows, columns] = made.view(i, inner).cpu()
-        light[frame] = (box, prepared.working.decode(x))
-    if not all(torch.isfinite(pixels).all() for _, pixels in light.values()):
-        raise InfusionError(
-            "the fill holds values that are not finite: training went astray",
-            "try another --seed, or --precision float32",
-        )
-    return light
-
-
-def _smooth(prepared: Prepared, i: int, box: Box) -> Tensor:
-    """A frame's fill where nothing is to be made up: smooth where nothing was seen."""
-    shot = prepared.shot
-    whole = push_pull(shot.clean.data[i][None, :, None], shot.hole.data[i][None, :, None])
-    return Volume([shot.clean.boxes[i]], [whole[0, :, 0]]).view(0, box)

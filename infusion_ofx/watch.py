@@ -50,12 +50,13 @@ class Watch:
         self._work = work
         self._saved = time.monotonic()
 
-    def reading(self, frames: int, after: float = 0.0) -> Callable[[int], None]:
-        """A callback that is told how many frames are read.
+    def reading(self, frames: int, part: int = 0) -> Callable[[int], None]:
+        """A callback that is told how many frames are done of a part of all reading.
 
-        after: the share of all reading that is done before; mattes and plate are a half each.
+        part: 0 the mattes, 1 the plate, 2 the search for what other frames show; a third each.
         """
-        return lambda done: self._frame("read", done, frames, self._read * after, self._read / 2)
+        stage, share = ("read", "read", "prior")[part], self._read / 3
+        return lambda done: self._frame(stage, done, frames, part * share, share)
 
     def writing(self, frames: int) -> Callable[[int], None]:
         """A callback that is told how many frames are written."""
@@ -99,7 +100,8 @@ class Watch:
         total = sum(s.steps * cost for s, cost in self._work)
         fraction = self._read + (1 - self._read - self._write) * done / total
         shown = self._loss if stage.kind == "train" else None
-        self.meter.tell(stage.kind, step.done, stage.steps, fraction, shown)
+        kind = "train" if stage.kind == "train" else "sample"
+        self.meter.tell(kind, step.done, stage.steps, fraction, shown)
 
     def _frame(self, stage: str, done: int, frames: int, start: float, share: float) -> None:
         now = time.monotonic()

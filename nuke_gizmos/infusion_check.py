@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import nuke
+
 from infusion_launch import environment, find_interpreter
 from infusion_settings import NODE_VERSION, data_dir, span, views
 from infusion_versions import NodeError
+from infusion_watch import clock
 
 __all__ = ["estimate", "faults"]
 
@@ -112,28 +114,36 @@ def estimate(python: str, folder: Path | None) -> str:
     Takes seconds; meant for a thread of its own. Never raises.
     """
     verb = ["check", "--job", "settings.json"] if folder else ["doctor"]
-    argv = [python, "-I", "-m", "infusion_cli", *verb, "--json"]
     try:
-        done = subprocess.run(
-            argv, cwd=folder, env=environment(os.environ, os.path.dirname(nuke.EXE_PATH)),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
-        facts = json.loads(done.stdout)
+        code, said, complaint = _ask([python, "-I", "-m", "infusion_cli", *verb, "--json"], folder)
     except subprocess.TimeoutExpired:
         return f"Infusion has not answered within {SECONDS} s"
-    except (OSError, ValueError):
-        lines = done.stderr.strip().splitlines() if "done" in locals() else []
-        return lines[-1] if lines else f"{python} cannot be run"
+    except OSError as error:
+        return f"{python} cannot be run: {error.strerror}"
+    try:
+        facts = json.loads(said)
+    except ValueError:
+        lines = complaint.strip().splitlines()
+        return lines[-1] if lines else f"Infusion ended with {code} and said nothing"
     return _of_check(facts) if folder else _of_doctor(facts)
 
 
+def _ask(argv: list[str], folder: Path | None) -> tuple[int, str, str]:
+    """Exit code, output and complaints of a command."""
+    done = subprocess.run(
+        argv, cwd=folder, env=environment(os.environ, os.path.dirname(nuke.EXE_PATH)),
+        stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
 def _of_check(facts: dict[str, Any]) -> str:
-    gib = 2**30
-    minutes = facts["seconds"] / 60
+    memory, disk = (facts[name] / 2**30 for name in ("memory_needed", "disk_needed"))
+    held = sum(1 for pixels in facts["hole_pixels"] if pixels)
     return (
-        f"about {minutes:.0f} min on {facts['device']}, {facts['memory_needed'] / gib:.1f} GiB of "
-        f"memory, {facts['disk_needed'] / gib:.2f} GiB of disk; hole in "
-        f"{sum(1 for pixels in facts['hole_pixels'] if pixels)} of {facts['count']} frames"
+        f"about {clock(facts['seconds'])} on {facts['device']}, {memory:.1f} GiB of memory, "
+        f"{disk:.2f} GiB of disk; a hole in {held} of {facts['count']} frames"
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 STOPPED = (130, 143)
 """Infusion's exit codes for a job that was asked to stop."""
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS, BEAT_SECONDS = 0.5, 10.0
 
 
 def main(version: Path) -> int:
@@ -42,7 +42,7 @@ def _view(version: Path, folder: Path, commands: list[list[str]], log: Any) -> i
     for command in commands:
         code = _run(version, folder, command, log)
         if code:
-            if code not in STOPPED and not (folder / "error.json").exists():
+            if not (folder / "error.json").exists():
                 _write(folder / "error.json", _last_word(version, command, code))
             return code
     return 0
@@ -60,7 +60,11 @@ def _run(version: Path, folder: Path, command: list[str], log: Any) -> int:
     except OSError as error:
         log.write(f"{command[0]}: {error.strerror}\n".encode())
         return 127
+    beat = 0.0
     while process.poll() is None:
+        if time.monotonic() - beat >= BEAT_SECONDS:
+            beat = time.monotonic()
+            os.utime(version / "process.json")
         # A job that is only just beginning takes ``cancel`` for an old one: it is asked again.
         if (version / "stop").exists():
             (folder / "cancel").touch()
@@ -69,6 +73,8 @@ def _run(version: Path, folder: Path, command: list[str], log: Any) -> int:
 
 
 def _last_word(version: Path, command: list[str], code: int) -> dict[str, Any]:
+    if code in STOPPED:
+        return {"code": code, "message": "stopped", "hint": "Resume goes on."}
     lines = (version / "run.log").read_text(encoding="utf-8", errors="replace").splitlines()
     said = next((line for line in reversed(lines) if line.strip()), "")
     if code < 0:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nuke
+
 from infusion_settings import Span, group_node, span, views
 from infusion_versions import NodeError, Version, versions
 

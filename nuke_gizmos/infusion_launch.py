@@ -20,7 +20,7 @@ from typing import Any
 from infusion_child import born
 from infusion_versions import NodeError, Version, read_json, write_json
 
-__all__ = ["commands", "environment", "find_interpreter", "kill", "launch", "shown"]
+__all__ = ["commands", "environment", "find_interpreter", "kill", "launch", "reap", "shown"]
 
 RUNNERS = ("this machine", "Slurm", "OpenJD bundle", "farm command")
 
@@ -163,6 +163,12 @@ def _popen(argv: list[str], cwd: Path, nuke_folder: str, log: Any) -> subprocess
         return subprocess.Popen(argv, creationflags=away, **options)
     except PermissionError:  # the job object that Nuke is in does not let anybody out
         return subprocess.Popen(argv, creationflags=apart, **options)
+
+
+def reap() -> int:
+    """Lets go of the processes of this session that have ended; says how many are left."""
+    _STARTED[:] = [process for process in _STARTED if process.poll() is None]
+    return len(_STARTED)
 
 
 def kill(version: Version) -> bool:

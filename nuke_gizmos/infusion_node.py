@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nuke
+
 import infusion_check
 import infusion_poll
 import infusion_start
-import nuke
 from infusion_export import digest, unrecorded
 from infusion_launch import find_interpreter, kill, shown
 from infusion_settings import KEPT, data_dir, newest
-from infusion_show import pick, refresh
+from infusion_show import pick, pick_take, refresh
 from infusion_start import own
 from infusion_versions import NodeError, Version, read_json, write_json
 from infusion_watch import look, sheet, tail
@@ -27,7 +28,7 @@ __all__ = [
     "on_create", "open_folder", "resume", "show_log", "start", "stop", "upgrade",
 ]  # fmt: skip
 
-Action = Callable[[nuke.Node], None]
+Action = Callable[["nuke.Node"], None]
 
 TOLD = ("status_label", "status", "details", "estimate")
 """Knobs that only show something: changes of theirs are neither saved nor undone."""
@@ -70,6 +71,8 @@ def knob_changed(node: nuke.Node, knob: nuke.Knob) -> None:
     name = str(knob.name())
     if name == "result_version":
         pick(node, int(knob.value()))
+    elif name == "take":
+        pick_take(node, int(knob.value()))
     elif name == "frame_range":
         _range_knobs(node)
     elif name in ("showPanel", "inputChange"):
@@ -213,7 +216,9 @@ def make_read(node: nuke.Node) -> None:
     """Makes a Read of the result that the node shows."""
     if not node["result_version"].value():
         raise NodeError("there is no result yet")
-    folder = data_dir(node) / str(node["result_dir"].value()) / "result"
+    folder = (
+        data_dir(node) / str(node["result_dir"].value()) / "result" / str(node["take_dir"].value())
+    )
     nuke.nodes.Read(
         file=f"{folder.as_posix()}/result.%04d.exr",
         first=int(node["result_first"].value()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import nuke
+
 from infusion_poll import qt
 from infusion_settings import current
 from infusion_versions import NodeError, Version
@@ -80,7 +81,7 @@ class Monitor:
 
 
 def points(losses: list[tuple[float, float]], width: int, height: int) -> list[tuple[int, int]]:
-    """A loss curve as pixels of a picture, percent of the job across, the greatest loss at the top.
+    """A loss curve as pixels of a picture, percent of training across, the greatest loss on top.
 
     losses: percent and loss, in the order in which they came.
     """

@@ -13,6 +13,8 @@ import threading
 from typing import Any
 
 import nuke
+
+from infusion_launch import reap
 from infusion_settings import current
 from infusion_show import find_nodes, show
 from infusion_versions import NodeError, Version
@@ -57,6 +59,7 @@ class Poller:
             return
         self._busy = True
         try:
+            reap()
             self._show_found()
             if not self._waits:
                 self._ask()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nuke
+
 from infusion_versions import NodeError, Version, versions
 
 __all__ = [
@@ -21,18 +22,18 @@ NODE_VERSION = 1
 """Of the gizmo that this code belongs to."""
 
 SETTINGS = (
-    "grow", "feather", "recipe", "intervals", "steps", "sampling_steps", "seed", "device",
-    "precision", "memory", "threads", "checkpoint_minutes", "prior",
+    "grow", "feather", "recipe", "intervals", "steps", "sampling_steps", "seed", "takes", "device",
+    "precision", "memory", "threads", "checkpoint_minutes", "method", "prior", "takes_train",
 )  # fmt: skip
 """Knobs that are settings of the job, by the same name."""
 
 KEPT = (
     *SETTINGS, "data_dir", "frame_range", "first", "last", "matte_channel", "output", "on_missing",
-    "result_version", "use_source_files", "export_format", "views", "interpreter", "runner",
-    "farm_command", "extra_args", "job_dir", "awaited", "result_dir", "result_first", "result_last",
-    "input_digest",
+    "use_source_files", "export_format", "views", "interpreter", "runner",
+    "farm_command", "extra_args", "job_dir", "awaited", "input_digest", "result_first",
+    "result_last", "result_dir", "result_version", "take_dir", "take",
 )  # fmt: skip
-"""Knobs whose values go over to a renewed node."""
+"""Knobs whose values go over to a renewed node, each after those that its change looks at."""
 
 RECIPES_OWN = ("intervals", "steps", "sampling_steps")
 """Settings whose 0 stands for the recipe's own number."""

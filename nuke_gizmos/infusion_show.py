@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import nuke
+
 from infusion_export import digest, unrecorded
-from infusion_settings import NODE_VERSION, current, newest
+from infusion_settings import NODE_VERSION, current, folder_name, newest
 from infusion_versions import NodeError, Version
 from infusion_watch import Status, label, lines, look
 
-__all__ = ["adopt", "find_nodes", "pick", "refresh", "show"]
+__all__ = ["adopt", "find_nodes", "pick", "pick_take", "refresh", "show"]
 
 COLOURS = {"running": 0x2E5C8AFF, "waiting": 0x2E5C8AFF, "stopping": 0x2E5C8AFF,
            "done": 0x3C7A46FF, "failed": 0x9A3030FF, "lost": 0x9A3030FF}  # fmt: skip
@@ -39,7 +40,7 @@ def refresh(node: nuke.Node) -> Status:
         version = None
     if version is None:
         with unrecorded():
-            _buttons(node, Status())
+            _buttons(node, Status(), mine=True)
         return Status()
     status = look(version)
     show(node, version, status)
@@ -59,7 +60,7 @@ def show(node: nuke.Node, version: Version, status: Status) -> None:
         _set(node, "status", lines(version.name, status)[0])
         _set(node, "details", "\n".join(lines(version.name, status)))
         _set(node, "tile_color", COLOURS.get(status.state, PLAIN))
-        _buttons(node, status)
+        _buttons(node, status, mine=version.node == folder_name(node))
     if status.state == "done" and int(node["awaited"].value()) == version.number:
         adopt(node, version)
 
@@ -69,11 +70,14 @@ def _set(node: nuke.Node, name: str, value: object) -> None:
         node[name].setValue(value)
 
 
-def _buttons(node: nuke.Node, status: Status) -> None:
-    """Only what makes sense can be pressed; an older node can be renewed."""
+def _buttons(node: nuke.Node, status: Status, *, mine: bool) -> None:
+    """Only what makes sense can be pressed; an older node can be renewed.
+
+    mine: whether the job was started under this node's name; a copy may start its own beside it.
+    """
     ours = int(node["node_version"].value())
     usable, active = ours <= NODE_VERSION, status.state in ACTIVE
-    node["start"].setEnabled(usable and not active)
+    node["start"].setEnabled(usable and not (active and mine))
     node["resume"].setEnabled(usable and status.state in ("stopped", "failed", "lost"))
     node["stop"].setEnabled(active)
     node["upgrade"].setVisible(ours < NODE_VERSION)
@@ -114,6 +118,7 @@ def adopt(node: nuke.Node, version: Version) -> None:
         node["input_digest"].setValue(str(facts.get("digest", "")))
         node["awaited"].setValue(0)
         node["result_version"].setValue(version.number)
+        pick_take(node, int(node["take"].value()))
 
 
 def pick(node: nuke.Node, number: int) -> None:
@@ -129,6 +134,15 @@ def pick(node: nuke.Node, number: int) -> None:
     else:
         _set(node, "status", f"v{number:03d} is not there, or not finished")
         node["result_version"].setValue(shown)
+
+
+def pick_take(node: nuke.Node, number: int) -> None:
+    """Shows a take of the version that is shown; the nearest that it has."""
+    version = _numbered(node, int(node["result_version"].value()))
+    count = int(version.facts().get("takes", 1)) if version else 1
+    take = min(max(number, 1), count)
+    _set(node, "take_dir", f"take_{take:02d}/" if take > 1 else "")
+    _set(node, "take", take)
 
 
 def _shown(node: nuke.Node) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import infusion_check
 import nuke
+
+import infusion_check
 from infusion_export import Inputs, digest, hand_over, unrecorded
 from infusion_launch import commands, find_interpreter, launch
 from infusion_settings import (
@@ -77,6 +78,7 @@ def _facts(node: nuke.Node, name: str, inputs: Inputs) -> dict[str, object]:
         "digest": name,
         "inputs_of": inputs.owner,
         "source": inputs.is_source,
+        "takes": node["takes"].value(),
         "runner": node["runner"].value(),
         "colour": {knob: root[knob].value() for knob in colour if root.knob(knob)},
     }
@@ -118,6 +120,7 @@ def resume(node: nuke.Node) -> None:
     for view in version.views:
         for name in ("cancel", "error.json"):
             (version.view(view) / name).unlink(missing_ok=True)
+    write_json(version.path / "nuke.json", {**version.facts(), "runner": node["runner"].value()})
     _launch(node, version)
     with nuke.Undo(f"Infusion resumes {version.name}"):
         node["awaited"].setValue(version.number)

@@ -5,7 +5,6 @@ Nuke: the same for a job of this Nuke, of one that was closed since, and of a fa
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,14 +14,12 @@ from typing import Any
 
 from infusion_versions import Version, read_json
 
-__all__ = ["Status", "curve", "label", "lines", "look", "sheet", "tail"]
+__all__ = ["Status", "clock", "curve", "label", "lines", "look", "sheet", "tail"]
 
 SILENT_SECONDS = 90.0
 """A job whose status has not been touched for so long is lost: it renews it every ten seconds."""
 
 STOPPED_CODES = (130, 143)
-
-_LOSS = re.compile(r"\s([\d.]+)%\s.*\bloss ([\d.e+-]+)")
 
 _ORDER = ("failed", "lost", "stopped", "running", "waiting", "done")
 """What is said of several views: the first of these that one of them is in."""
@@ -58,7 +55,8 @@ def look(version: Version) -> Status:
     percent = sum(each.percent for each in found) / len(found)
     state = worst.state
     if state in ("running", "waiting") and (version.path / "stop").exists():
-        state = "stopping"
+        idle = state == "waiting" and version.facts().get("runner") != "this machine"
+        state = "stopped" if idle else "stopping"
     return Status(**{**vars(worst), "state": state, "percent": percent})
 
 
@@ -66,7 +64,7 @@ def _view(version: Version, view: str) -> Status:
     folder = version.view(view)
     facts, error = read_json(folder / "status.json"), read_json(folder / "error.json")
     state = _state(version, folder, facts, error)
-    if state in ("failed", "stopped"):
+    if error and state in ("failed", "stopped"):
         facts = {**facts, "message": error.get("message"), "hint": error.get("hint")}
     tasks = _tasks(folder) if not facts.get("state") else {}
     return _status(state, {**tasks, **facts}, view)
@@ -80,7 +78,8 @@ def _state(
     if error:
         return "stopped" if error.get("code") in STOPPED_CODES else "failed"
     told = str(facts.get("state") or _tasks(folder).get("state") or "")
-    if told == "running" and _silent(folder / "status.json"):
+    said = [folder / "status.json", *folder.glob("tasks/*.json")]
+    if told == "running" and all(map(_silent, said)):
         return "lost"
     if not told and not _alive(version):
         return "lost"
@@ -88,22 +87,19 @@ def _state(
 
 
 def _alive(version: Version) -> bool:
-    """Whether something may still come of a job that has said nothing: it waits for a farm, its
-    process has only just been made, or another view is being worked on."""
+    """Whether something may still come of a job that has said nothing: it waits for a farm, or its
+    process has only just been made, or is there and renews its file."""
     if version.facts().get("runner") != "this machine":
         return True
-    if not _silent(version.path / "plan.json"):
-        return True
-    others = [version.view(view) / "status.json" for view in version.views]
-    return any(path.exists() and not _silent(path) for path in others)
+    return not _silent(version.path / "process.json") or not _silent(version.path / "plan.json")
 
 
 def _silent(path: Path) -> bool:
     """Whether a file has not been touched for long, by the clock of its own file server."""
     try:
         touched = os.stat(path).st_mtime
-    except OSError:
-        return False
+    except FileNotFoundError:
+        return True
     return time.time() - touched > SILENT_SECONDS and _now(path.parent) - touched > SILENT_SECONDS
 
 
@@ -177,21 +173,27 @@ def lines(name: str, status: Status) -> list[str]:
 
 
 def _left(status: Status) -> str:
-    if status.seconds_left is None:
-        return ""
-    minutes = status.seconds_left / 60
+    return "" if status.seconds_left is None else clock(status.seconds_left)
+
+
+def clock(seconds: float) -> str:
+    """A time for people: ``40 s``, ``41 min`` or ``2.5 h``."""
+    minutes = seconds / 60
     if minutes < 1:
-        return f"{status.seconds_left:.0f} s"
+        return f"{seconds:.0f} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def curve(folder: Path) -> list[tuple[float, float]]:
-    """Percent of the job and training loss, from the logs of all attempts at it."""
+    """Training loss over a job's trainings, which stand beside each other: percent of them all, and
+    loss in working units."""
+    stages = [name for name in read_json(folder / "job.json").get("stages", {}) if "train" in name]
     found = []
-    logs = sorted(folder.glob("logs/*.log"), key=lambda path: path.stat().st_mtime)
-    for path in logs:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        found += [(float(m[1]), float(m[2])) for m in map(_LOSS.search, text.splitlines()) if m]
+    for i, stage in enumerate(stages):
+        facts = read_json(folder / "report" / f"loss-{stage}.json")
+        steps = float(facts.get("steps") or 1)
+        for step, loss in facts.get("points", []):
+            found.append((100 * (i + step / steps) / len(stages), float(loss)))
     return found
 
 

@@ -179,3 +179,22 @@ def test_a_plate_of_integers_is_filled_in_light_and_written_in_its_own_encoding(
         assert after is not None
         assert np.array_equal(after[~hole], codes[~hole])
         assert (after[hole] == 118).all()  # IEC 61966-2-1: 0.18 is code 117.6
+
+
+@pytest.mark.parametrize("name", ["Cineon", "ACEScc", "ADX16"])
+def test_a_pixel_that_the_matte_spares_never_passes_through_colour(shot: Shot, name: str) -> None:
+    rng = np.random.default_rng(6)
+    noise = rng.integers(0, 65536, (24, 32, 3), np.uint16).view(np.float16)
+    still = Sequence.open(shot.plate).choose(RGB)
+    everywhere = np.ones((24, 32), bool)
+    still.write(1001, still.path(1001), ALL, noise, everywhere, in_place=True)
+    paint(shot.folder / "matte.1001.exr", ["A"], Box(9, 11, 13, 15), 0)
+    material = material_of(shot, colorspace=name, frames="1001")
+    with np.errstate(all="ignore"):
+        there_and_back = material.colour.from_light(material.colour.to_light(noise))
+        assert (there_and_back.astype(np.float16) != noise).mean() > 0.1, "it would be seen"
+    assemble(material, grey(material), lambda done: None)
+    hole, after = mask(material, 1001), bits(f"{shot.folder}/out/plate.####.exr", 1001)
+    assert 0 < hole.sum() < 49
+    assert np.array_equal(after[~hole], noise.view(np.uint16)[~hole])
+    assert (after[hole] != noise.view(np.uint16)[hole]).any()

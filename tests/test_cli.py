@@ -81,6 +81,12 @@ def test_every_verb_has_help(verb: str, flag: str) -> None:
     assert result.stdout.startswith(f"Usage: main {verb}")
 
 
+@pytest.mark.parametrize("verb", sorted(main.commands.keys() - {"farm", "nuke"}))
+def test_every_verb_shows_examples_and_its_exit_codes(verb: str) -> None:
+    text = call(verb, "--help").stdout
+    assert f"\n    infusion {verb}" in text and "Exit code" in " ".join(text.split())
+
+
 def test_the_help_names_every_field_of_a_job() -> None:
     for verb in ("run", "check"):
         text = call(verb, "--help").stdout
@@ -130,6 +136,12 @@ def test_every_field_can_be_given_as_an_option() -> None:
     assert given.keys() | {"in_place", "takes_train"} == {f.name for f in fields(Job)}
     options = [part for name, value in given.items() for part in (option_name(name), str(value))]
     assert job_of(*options, "--in-place") == Job(**given, in_place=True)
+
+
+def test_a_job_as_options_is_the_same_job() -> None:
+    job = Job("-p.#.exr", "m", "o/", steps=3, in_place=True, channels="Y", memory=2.5, view="l")
+    assert job_of(*job.to_options()) == job
+    assert job.to_options()[0] == "--plate=-p.#.exr" and len(job.to_options()) == 8
 
 
 def test_options_override_the_job_file_and_nothing_else_does(tmp_path: Path) -> None:
@@ -364,6 +376,12 @@ def test_info_says_what_could_not_be_kept_and_which_layer_is_a_plate(tmp_path: P
     from PIL import Image
 
     Image.new("P", (8, 8)).save(tmp_path / "palette.1.png")
+    lossy = oiio.ImageSpec(8, 8, 3, "half")
+    lossy.attribute("compression", "dwaa")
+    assert oiio.ImageBuf(lossy).write(str(tmp_path / "lossy.1.exr"))
+    assert told(str(tmp_path / "lossy.1.exr"))["would_change"] == {"dwaa becomes zip": "1"}
+    text = call("info", str(tmp_path / "lossy.1.exr")).stdout
+    assert re.search(r"^would change +dwaa becomes zip \(in 1\)$", text, re.MULTILINE)
     refused = told(str(tmp_path / "palette.1.png"))["cannot_be_kept"]
     assert list(refused) == ["1"] and "palette" in refused["1"]
     spec = oiio.ImageSpec(8, 8, 4, "half")

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infusion_ofx.composite import clean_matte, composite, hole_box, shape_matte
-from infusion_ofx.sequence.frame import Box
+from infusion_ofx.composite import clean_matte, composite, shape_matte
 
 Array = npt.NDArray[Any]
 ANY = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -82,21 +81,6 @@ def test_a_matte_is_cleaned_to_between_0_and_1() -> None:
     clean = clean_matte(odd)
     assert clean.dtype == np.float32
     assert clean.tolist() == [0, 1, 0, 1, 0, 0.25, 0, 1]
-
-
-@given(st.integers(0, 50), st.integers(-100, 100), st.integers(-100, 100))
-def test_the_hole_box_is_the_smallest_round_the_matte(seed: int, top: int, left: int) -> None:
-    matte = _matte(seed)
-    origin = Box(top, left, top + 40, left + 50)
-    box = hole_box(matte, origin)
-    rows, columns = origin.slices(box)
-    assert np.count_nonzero(matte[rows, columns]) == np.count_nonzero(matte)
-    for edge in (matte[rows][0], matte[rows][-1], matte[:, columns].T[0], matte[:, columns].T[-1]):
-        assert edge.any()
-
-
-def test_an_empty_matte_has_an_empty_box() -> None:
-    assert hole_box(np.zeros((4, 5), np.float32), Box(3, 3, 7, 8)).empty
 
 
 @settings(max_examples=30)

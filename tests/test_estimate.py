@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infusion_ofx.engine.recipe import RECIPES, Recipe, choose
+from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, choose
 from infusion_ofx.estimate import block_voxels, largest_tile, memory, window_voxels, work
 from infusion_ofx.plan import Plan, make
 from infusion_ofx.sequence.frame import Box
@@ -44,6 +44,17 @@ def test_the_work_is_every_stage_with_what_its_steps_pass_through_the_network(
     for stage, cost in found:
         block, windows = 3 * block_voxels(recipe, plan), window_voxels(plan)
         assert cost == (block if stage.kind == "train" else windows) > 0
+
+
+def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None:
+    one = RECIPES["draft"]
+    plan = _plan(one, Box(400, 400, 500, 500)).levelled()
+    both = replace(one, patches=True, takes=3)
+    kinds = [stage.kind for stage, _ in work(both, plan)]
+    assert (kinds.count("train"), kinds.count("sample"), kinds.count("patch")) == (1, 3, 3)
+    assert memory(both, plan) >= memory(one, plan)
+    assert memory(PATCHES, plan) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
+    assert {stage.kind for stage, _ in work(PATCHES, plan)} == {"patch"}
 
 
 def test_a_block_is_no_larger_than_the_shot() -> None:

@@ -27,14 +27,14 @@ def test_intervals_spread_after_a_shared_training() -> None:
     assert [step.needs for step in found.values()] == [
         (), ("prepare",), ("train-shared",), ("train",), ("sample",),
     ]  # fmt: skip
-    assert found["train"].intervals == (0, 1, 2)
+    assert found["train"].parts == (0, 1, 2)
     assert found["train"].tasks == ["train-00", "train-01", "train-02"]
     assert found["sample"].tasks == ["sample"]
 
 
 @pytest.mark.parametrize("stages", [CHAIN, {"train-00": 5, "sample-00": 3}])
 def test_without_a_shared_training_there_is_one_task_for_all(stages: dict[str, int]) -> None:
-    found = [(step.name, step.needs, step.intervals) for step in steps(stages)]
+    found = [(step.name, step.needs, step.parts) for step in steps(stages)]
     assert found == [
         ("prepare", (), ()),
         ("train", ("prepare",), ()),
@@ -45,7 +45,14 @@ def test_without_a_shared_training_there_is_one_task_for_all(stages: dict[str, i
 
 def test_intervals_that_are_never_sampled_have_no_task() -> None:
     stages = {name: n for name, n in SHARED.items() if not name.endswith("-01")}
-    assert {step.name: step.intervals for step in steps(stages)}["train"] == (0, 2)
+    assert {step.name: step.parts for step in steps(stages)}["train"] == (0, 2)
+
+
+def test_takes_are_sampled_side_by_side() -> None:
+    found = {step.name: step for step in steps(takes=3)}
+    assert found["sample"].tasks == ["sample-take01", "sample-take02", "sample-take03"]
+    assert found["sample"].argv("/f", "2") == ["infusion", "sample", "/f", "--take", "2"]
+    assert found["train"].tasks == ["train-00", "train-01", "train-02"]
 
 
 def test_the_engine_asks_for_a_gpu_and_for_what_it_will_hold() -> None:
@@ -66,11 +73,12 @@ def test_what_nobody_has_worked_out_is_the_jobs_budget() -> None:
     assert {step.memory for step in steps(device="cpu")} == {8192}
 
 
+@pytest.mark.parametrize("takes", [1, 2])
 @pytest.mark.parametrize("stages", [SHARED, CHAIN], ids=["shared", "chain"])
-def test_every_command_is_one_that_the_program_takes(stages: dict[str, int]) -> None:
-    for step in steps(stages):
-        for task, interval in zip(step.tasks, step.intervals or ("",), strict=True):
-            program, *arguments = step.argv("/no/such folder", str(interval))
+def test_every_command_is_one_that_the_program_takes(stages: dict[str, int], takes: int) -> None:
+    for step in steps(stages, takes=takes):
+        for task, part in zip(step.tasks, step.parts or ("",), strict=True):
+            program, *arguments = step.argv("/no/such folder", str(part))
             assert program == "infusion"
             result = CliRunner().invoke(main, arguments)
             assert result.exit_code == 2, task

@@ -36,22 +36,22 @@ def record(**settings: object) -> Record:
     return Record(job, "1", "abc", dict.fromkeys(STAGES, 9), 2**30)
 
 
-def specification(where: Path) -> ET.Element:
-    """What ``submit.py`` would send: the XML of PyOutline's own serialiser."""
-    done = subprocess.run(
-        [sys.executable, where / "submit.py", "--print"],
-        env={**os.environ, "HOME": str(where), "SHOW": "tree", "SHOT": "sh010", "USER": "jo"},
-        capture_output=True, text=True,
+def submit(where: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``submit.py``, with a cuebot's address that nobody listens on."""
+    given = {"HOME": str(where), "SHOW": "tree", "SHOT": "sh010", "USER": "jo"}
+    return subprocess.run(
+        [sys.executable, where / "submit.py", *arguments],
+        env={**os.environ, **given, "CUEBOT_HOSTS": "localhost:1"}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return ET.fromstring(done.stdout)
 
 
 @pytest.mark.slow
 def test_pyoutline_reads_the_outline_and_makes_the_graph_of_it(tmp_path: Path) -> None:
     folder = JobFolder.adopt(record(), tmp_path / 'it\'s a "job" $HOME 10%')
     export(folder, tmp_path / "cue", "/opt/in fusion")
-    sent = specification(tmp_path / "cue")
+    shown = submit(tmp_path / "cue", "--print")  # made by PyOutline's own serialiser
+    assert shown.returncode == 0, shown.stderr
+    sent = ET.fromstring(shown.stdout)
     steps = graph(folder.read())
     layers = sent.findall("job/layers/layer")
     assert [layer.get("name") for layer in layers] == [s.name.replace("-", "_") for s in steps]
@@ -60,11 +60,11 @@ def test_pyoutline_reads_the_outline_and_makes_the_graph_of_it(tmp_path: Path) -
         commands = [shlex.split(found["cmd"].replace("#IFRAME#", str(k))) for k in (0, 4)]
         _, *arguments = step.argv(str(folder.path), "4")
         assert commands[1] == ["/opt/in fusion", *arguments, "--progress", "plain"]
-        assert (commands[0] != commands[1]) == bool(step.intervals)
+        assert (commands[0] != commands[1]) == bool(step.parts)
         assert (float(found["cores"]), found["memory"]) == (step.cpus, f"{step.memory}m")
         assert found.get("gpus") == ("1" if step.gpu else None)
         assert found.get("gpu_memory") == (f"{step.gpu_memory}m" if step.gpu else None)
-        assert (found["range"], found["chunk"]) == ("0-2,4" if step.intervals else "0", "1")
+        assert (found["range"], found["chunk"]) == ("0-2,4" if step.parts else "0", "1")
     waits = {
         (one.findtext("deplayer"), one.findtext("onlayer"), one.get("type"))
         for one in sent.findall("depends/depend")
@@ -72,6 +72,14 @@ def test_pyoutline_reads_the_outline_and_makes_the_graph_of_it(tmp_path: Path) -
     names = [str(layer.get("name")) for layer in layers]
     assert waits == {(late, soon, "LAYER_ON_LAYER") for soon, late in zip(names, names[1:])}  # noqa: B905
     assert (sent.findtext("show"), sent.findtext("shot")) == ("tree", "sh010")
+
+
+@pytest.mark.slow
+def test_a_cuebot_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+    export(JobFolder.adopt(record(), tmp_path / "job"), tmp_path / "cue")
+    done = submit(tmp_path / "cue")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("OpenCue did not take the job: ")
 
 
 @pytest.mark.slow

@@ -85,6 +85,17 @@ def test_the_template_is_valid_and_has_the_graphs_steps_and_tasks(settings: dict
     assert [int(task["Interval"].value) for task in space] == list(range(12))
 
 
+def test_takes_and_intervals_are_tasks_with_parameters_of_their_own() -> None:
+    decoded = model.decode_job_template(template=template(takes=3))
+    given = parameters(JobFolder="/f", Infusion="i")
+    job = model.create_job(job_template=decoded, job_parameter_values=given)
+    (sample,) = (step for step in job.steps if step.name == "Sample")
+    space = model.StepParameterSpaceIterator(space=sample.parameterSpace)
+    assert [int(task["Take"].value) for task in space] == [1, 2, 3]
+    words = [str(word) for word in sample.script.actions.onRun.args or []]
+    assert words[2:4] == ["--take", "{{Task.Param.Take}}"]
+
+
 def test_no_shell_stands_between_the_farm_and_the_program() -> None:
     for step in template()["steps"]:
         assert step["script"].keys() == {"actions"}, "no embedded script"

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -382,6 +382,12 @@ def test_a_script_asks_for_what_its_step_needs_and_becomes_the_program(tmp_path:
         assert arrays == (["--array=0-2,4"] if step.name == "train" else [])
 
 
+def test_takes_are_an_array_too(tmp_path: Path) -> None:
+    (sample,) = (s for s in graph(folder_of(tmp_path / "j", takes=3).read()) if s.name == "sample")
+    text = slurm.script(sample, tmp_path, "infusion")
+    assert "#SBATCH --array=1-3\n" in text and ' --take "$SLURM_ARRAY_TASK_ID"\n' in text
+
+
 def test_a_job_for_a_processor_asks_for_no_gpu(tmp_path: Path) -> None:
     steps = graph(folder_of(tmp_path / "job", device="cpu").read())
     assert not any("--gres" in slurm.script(step, tmp_path, "infusion") for step in steps)
@@ -415,11 +421,9 @@ def test_a_machine_without_slurm_is_told_where_to_go(
         slurm.submit(tmp_path)
 
 
-def folder_of(
-    root: Path, stages: tuple[str, ...] = ("train-00",), device: str = "auto"
-) -> JobFolder:
+def folder_of(root: Path, stages: tuple[str, ...] = ("train-00",), **settings: Any) -> JobFolder:
     """A job's folder, made without any frames."""
-    job = Job("/p.####.exr", "/m.####.exr", "/o/", device=device)
+    job = Job("/p.####.exr", "/m.####.exr", "/o/", **settings)
     names = [*stages, "sample-00"]
     return JobFolder.adopt(Record(job, "1", "digest", dict.fromkeys(names, 9), 2**30), root)
 

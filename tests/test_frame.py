@@ -52,6 +52,27 @@ def test_growing_and_shrinking_undo_each_other_and_empty_stays_empty() -> None:
     assert Box(3, 3, 3, 9).grow(5).empty
 
 
+@given(st.integers(0, 999), edges, edges)
+def test_the_tight_box_is_the_smallest_round_all_that_is_true(
+    seed: int, top: int, left: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    where = rng.random((rng.integers(1, 9), rng.integers(1, 9))) < 0.05
+    box = Box(top, left, top + where.shape[0], left + where.shape[1])
+    there = {(top + int(y), left + int(x)) for y, x in np.argwhere(where)}
+    wanted = (
+        Box(
+            min(y for y, _ in there),
+            min(x for _, x in there),
+            max(y for y, _ in there) + 1,
+            max(x for _, x in there) + 1,
+        )
+        if there
+        else Box(top, left, top, left)
+    )
+    assert box.tight(where) == wanted == box.tight(where.astype(np.float32))
+
+
 def test_slices_cut_the_inner_box_out_of_an_array_of_the_outer() -> None:
     outer, inner = Box(-2, -3, 4, 5), Box(0, 1, 2, 5)
     grid = np.array([[(y, x) for x in range(-3, 5)] for y in range(-2, 4)])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Prepared
+from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
@@ -27,13 +30,24 @@ def _prepared() -> Prepared:
     return Prepared(Plan((Window(0, 3, Box(2, 4, 4, 8)),), SAMPLED, REGION), shot, working, SAMPLED)
 
 
-def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: bool) -> None:
     made = _prepared()
+    if planted:
+        mask = np.arange(2 * 4 * 5).reshape(2, 4, 5) % 3 == 0
+        truth = np.random.default_rng(0).random((2, 4, 5, 3), np.float32)
+        made = replace(made, planted=Planted(1, Box(0, 4, 4, 9), mask, truth))
     save_prepared(tmp_path, made)
     found = load_prepared(tmp_path)
     assert found is not None
     assert (found.plan, found.shot.numbers) == (made.plan, made.shot.numbers)
     assert found.holes == made.holes
+    assert (found.planted is None) == (not planted)
+    if found.planted is not None and made.planted is not None:
+        assert (found.planted.start, found.planted.box) == (1, Box(0, 4, 4, 9))
+        assert (found.planted.mask == made.planted.mask).all()
+        assert (found.planted.truth == made.planted.truth).all()
+        assert list(found.planted.frames) == [1, 2]
     assert (tuple(found.shot.clean.boxes), found.working.gain) == (REGION, made.working.gain)
     for mine, theirs in (
         *zip(made.shot.clean.data, found.shot.clean.data, strict=True),

@@ -200,6 +200,24 @@ def test_an_output_on_a_frame_of_the_plate_that_is_not_asked_for_is_refused(shot
         open_material(job)
 
 
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [
+        ("plate.1001.exr/out/", "because of '.*plate.1001.exr'"),
+        ("n" * 251 + ".####.exr", "no name that a file can have"),
+        ("n" * 256 + "/out/", "no name that a file can have"),
+        ("\udce9/", "no name that a file can have"),
+        ("a\0b/", "no name that a file can have"),
+    ],
+    ids=["a file", "a long name", "a long folder", "bytes", "zero"],
+)
+def test_what_could_not_be_written_after_the_work_is_refused_before_it(
+    shot: Shot, output: str, fault: str
+) -> None:
+    with pytest.raises(JobError, match=fault):
+        open_material(job_of(shot, output=str(shot.folder / output[:-1]) + output[-1]))
+
+
 def test_in_place_allows_the_plate_but_never_the_matte(shot: Shot) -> None:
     open_material(job_of(shot, output=shot.plate, in_place=True))
     with pytest.raises(JobError, match="the matte itself"):
@@ -281,5 +299,6 @@ def test_a_jpeg_plate_becomes_png(tmp_path: Path) -> None:
     plate, matte = f"{tmp_path}/plate.#.jpg", f"{tmp_path}/matte.#.png"
     material = open_material(Job(plate=plate, matte=matte, output=f"{tmp_path}/out/"))
     assert material.target(2) == tmp_path / "out" / "plate.2.png"
+    assert any("its JPEG becomes PNG, without XMP" in note for note in material.notes)
     with pytest.raises(SequenceError, match=r"give it the extension '.png'"):
         open_material(Job(plate=plate, matte=matte, output=f"{tmp_path}/fill.#.jpg"))

@@ -14,6 +14,7 @@ from infusion_ofx.errors import JobError, Stopped
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
 from infusion_ofx.farm.task import perform
+from infusion_ofx.folder import read_json
 from infusion_ofx.job import Job
 from infusion_ofx.paths import take_output
 from infusion_ofx.progress import Progress
@@ -32,7 +33,8 @@ def test_patches_task_by_task_are_what_run_gives_and_nothing_is_trained(
     run(shot.job("unbroken/", **PATCH, **settings))
     folder = submit(shot.job(**PATCH, **settings))
     tasks = [task for step in graph(folder.read()) for task in step.tasks]
-    assert tasks == ["prepare", "sample", "assemble"]
+    assert tasks[0] == "prepare" and tasks[-1] == "assemble"
+    assert all(task.startswith("sample") for task in tasks[1:-1])
     for task in tasks:
         perform(folder.path, task)
     for take in range(1, settings.get("takes", 1) + 1):
@@ -58,6 +60,48 @@ def test_methods_differ(shot: Shot) -> None:
     for method in ("patch", "diffusion"):
         run(shot.job(f"{method}/", method=method))
     assert shot.pixels("patch") != shot.pixels("diffusion")
+
+
+@pytest.mark.parametrize("takes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_auto_task_by_task_is_what_run_gives_and_it_says_its_choice(shot: Shot, takes: int) -> None:
+    settings: dict[str, Any] = {"method": "auto", "takes": takes}
+    told: list[Progress] = []
+    run(shot.job("unbroken/", **settings), told.append)
+    folder = submit(shot.job(**settings))
+    for task in [task for step in graph(folder.read()) for task in step.tasks]:
+        perform(folder.path, task)
+    for take in range(1, takes + 1):
+        assert shot.pixels(take_output("out", take)) == shot.pixels(take_output("unbroken", take))
+        said = read_json(folder.score)[str(take)]
+        faults = {name: found["fault"] for name, found in said["scores"].items()}
+        assert set(faults) == {"diffusion", "patch", "smooth"}
+        assert faults[said["chosen"]] == min(faults.values())
+    assert sum("is taken" in progress.message for progress in told) == takes
+    assert not shot.hidden()
+
+
+def test_auto_is_diffusion_where_no_hole_can_be_planted(shot: Shot) -> None:
+    told: list[Progress] = []
+    result = run(shot.job("auto/", method="auto", grow=6), told.append)
+    run(shot.job("diffusion/", method="diffusion", grow=6))
+    assert any("no room" in progress.message for progress in told)
+    assert shot.pixels("auto") == shot.pixels("diffusion")
+    assert not (Path(result.folder) / "score.json").exists()
+
+
+def test_auto_that_was_stopped_goes_on_with_the_same_pixels(shot: Shot) -> None:
+    run(shot.job("unbroken/", method="auto"))
+    for number in (1, 2, 3):
+
+        def stop(progress: Progress, left: list[int] = [number]) -> None:  # noqa: B006
+            left[0] -= progress.stage == "sample"
+            if not left[0]:
+                signal.raise_signal(signal.SIGTERM)
+
+        with pytest.raises(Stopped):
+            run(shot.job(method="auto", checkpoint_minutes=0.0), stop)
+    run(shot.job(method="auto"))
+    assert shot.pixels() == shot.pixels("unbroken")
 
 
 def test_the_method_prior_is_the_prior_alone(shot: Shot) -> None:

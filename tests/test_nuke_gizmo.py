@@ -6,14 +6,24 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from nuke_fake import shot
+from nuke_fake.nodes import Group
+from nuke_fake.render import (
+    ALPHA,
+    RGB,
+    Context,
+    RenderError,
+    load,
+    picture,
+    read_file,
+    save,
+    source_of,
+)
+from nuke_fake.script import GIZMO, STOCK, Parsed, ScriptError, UserKnob, parse
 
 from infusion_cli.gizmo import script_of, with_knobs
 from infusion_cli.gizmo_knobs import KNOBS, NODE_VERSION, NOT_OFFERED, TAB, TEXT, Knob
 from infusion_ofx.job import Job
-from nuke_fake import shot
-from nuke_fake.nodes import Group
-from nuke_fake.render import ALPHA, RGB, Context, RenderError, load, picture, read_file, source_of
-from nuke_fake.script import GIZMO, STOCK, Parsed, ScriptError, UserKnob, parse
 
 TEXT_OF_IT = GIZMO.read_text(encoding="utf-8")
 
@@ -78,7 +88,7 @@ def test_the_defaults_of_the_node_are_the_jobs() -> None:
 
     assert {knob.name for knob in KNOBS if knob.option} == set(infusion_settings.SETTINGS)
     _, node = shot.begin_empty()
-    given = infusion_settings.settings(node)
+    given = infusion_settings.settings(shot.as_nukes(node))
     assert Job.from_dict({"plate": "p", "matte": "m", "output": "o", **given}) == Job("p", "m", "o")
 
 
@@ -138,9 +148,9 @@ def finished(folder: Path) -> Group:
     for frame in (1001, 1002):
         plate = load(str(folder / f"plate.{frame}.exr"))
         planes = {short: plate[name] * 10 for name, short in zip(RGB, "RGB", strict=True)}
-        shot.save(result / "result" / f"result.{frame}.exr", planes, "float")
+        save(result / "result" / f"result.{frame}.exr", planes, "float")
         soft = load(str(folder / f"matte.{frame}.exr"))[ALPHA] * 0.5
-        shot.save(result / "matte" / f"matte.{frame}.exr", {"A": soft}, "float")
+        save(result / "matte" / f"matte.{frame}.exr", {"A": soft}, "float")
     for name, value in (("result_dir", "Infusion1/v002/main"), ("result_first", 1001),
                         ("result_last", 1002), ("result_version", 2)):  # fmt: skip
         node[name]._raw = str(value)

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from nuke_fake.lint import faults
 from nuke_fake.lint_python import GIZMOS, named_wrongly, type_faults
 from nuke_fake.script import GIZMO

@@ -17,20 +17,25 @@ from pathlib import Path
 import pytest
 
 import infusion_ofx
+from infusion_ofx.ofx.bundle import NAME, architecture
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("infusion_ofx", "cli", "nuke_gizmos", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+PARTS = (
+    "infusion_ofx", "cli", "nuke_gizmos", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md",
+    "LICENSE",
+)  # fmt: skip
+PLUGIN = f"infusion_ofx/ofx/{NAME}/Contents/{architecture()}/Infusion.ofx"
 BUILD_WHEEL = (sys.executable, *"-m pip --quiet wheel --no-deps --no-build-isolation".split())
 
 pytestmark = pytest.mark.slow
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """What a command prints. It must end well, and does not see PYTHONPATH."""
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=clean, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL,
+        list(map(str, command)), cwd=cwd, env={**clean, **environment}, capture_output=True,
+        text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -40,7 +45,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what is built, since building leaves folders behind."""
     folder = tmp_path_factory.mktemp("checkout")
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", NAME)
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -79,23 +84,28 @@ def test_the_wheel_holds_what_is_imported_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "infusion_ofx",
         "infusion_cli",
+        "infusion_gizmos",
     }
     sources = {
         str(path.relative_to(root))
         for root, package in ((ROOT, "infusion_ofx"), (ROOT / "cli", "infusion_cli"))
         for path in (root / package).rglob("*.py")
-    }
+    } | {f"infusion_gizmos/{path.name}" for path in (ROOT / "nuke_gizmos").glob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
-    assert {"infusion_ofx/py.typed", "infusion_cli/py.typed"} <= set(names)
-    web = {str(path.relative_to(ROOT)) for path in (ROOT / "infusion_ofx/report/web").iterdir()}
-    assert web and web <= set(names)
+    carried = {"infusion_ofx/py.typed", "infusion_cli/py.typed", "infusion_gizmos/Infusion.gizmo"}
+    carried |= {
+        str(path.relative_to(ROOT)) for path in (ROOT / "infusion_ofx/report/web").iterdir()
+    }
+    assert carried | {PLUGIN} <= set(names)
+    assert not [name for name in names if name.endswith((".c", ".h"))]
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         text = archive.read(name).decode()
-    assert wheel.name == f"infusion_ofx-{infusion_ofx.__version__}-py3-none-any.whl"
+    name = re.escape(f"infusion_ofx-{infusion_ofx.__version__}-py3-none-")
+    assert re.fullmatch(rf"{name}(linux|macosx|win)_\w+\.whl", wheel.name)
     assert "\nRequires-Python: >=3.10\n" in text
     assert "\nLicense-File: LICENSE\n" in text
     for package in ("torch>=2.6", "OpenImageIO", "click", "rich"):
@@ -109,8 +119,12 @@ def test_the_installed_wheel_works_from_another_folder(wheel: Path, tmp_path: Pa
     script = python.parent / "infusion"
     assert infusion_ofx.__version__ in run(script, "--version", cwd=elsewhere)
     assert "Usage: infusion run" in run(python, "-m", "infusion_cli", "run", "-h", cwd=elsewhere)
+    installed = Path(run(script, "ofx", "path", cwd=elsewhere).strip())
+    assert (installed / "Contents" / architecture() / "Infusion.ofx").is_file()
     where = run(python, "-c", "import infusion_ofx; print(infusion_ofx.__file__)", cwd=elsewhere)
     assert where.startswith(str(tmp_path / "env"))
+    gizmos = Path(run(script, "nuke", "path", cwd=elsewhere).strip())
+    assert gizmos.is_relative_to(tmp_path / "env") and (gizmos / "Infusion.gizmo").is_file()
     code = "import importlib.util as u; print(u.find_spec('cli'), u.find_spec('tests'))"
     assert run(python, "-c", code, cwd=elsewhere).split() == ["None", "None"]
 
@@ -126,6 +140,7 @@ def test_an_editable_install_works_in_the_checkout_and_elsewhere(
         assert "Usage: infusion" in run(python.parent / "infusion", "--help", cwd=folder)
         code = "import infusion_cli.main, infusion_ofx.job; print(infusion_ofx.job.__file__)"
         assert run(python, "-c", code, cwd=folder).startswith(str(checkout))
+        assert NAME in run(python, "-m", "infusion_cli", "ofx", "path", cwd=folder)
 
 
 @pytest.mark.parametrize("start", [["pytest"], ["python", "-m", "pytest"]], ids=" ".join)
@@ -144,6 +159,16 @@ def test_the_tests_run_with_nothing_installed(
     command = [str(Path(sys.executable).parent / start[0]), *start[1:]]
     out = run(*command, "-q", "-p", "no:cacheprovider", cwd=checkout)
     assert re.search(r"\d+ passed", out) and "failed" not in out
+
+
+def test_without_a_compiler_all_but_the_plugin_is_installed(checkout: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "checkout"
+    shutil.copytree(checkout, alone, ignore=shutil.ignore_patterns("build", NAME))
+    run(*BUILD_WHEEL, "-w", tmp_path, ".", cwd=alone, CC="/no/compiler", CXX="/no/compiler")
+    (found,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(found) as archive:
+        names = archive.namelist()
+    assert "infusion_ofx/ofx/bundle.py" in names and PLUGIN not in names
 
 
 def test_the_sdist_builds_the_same_wheel(checkout: Path, wheel: Path, tmp_path: Path) -> None:

@@ -178,3 +178,27 @@ def test_no_work_is_planned_where_there_is_no_hole() -> None:
     plan = make(holes, Box(0, 0, 100, 100), **PLAIN)
     assert all(box.empty for box in plan.sampled[14:34])
     assert all(window.stop <= 16 or window.start >= 32 for window in plan.windows)
+
+
+@given(_work())
+def test_a_levelled_plan_loads_one_region_round_all_of_them(
+    work: tuple[list[Box], Box, dict[str, Any]],
+) -> None:
+    plan = make(work[0], work[1], **work[2])
+    level = plan.levelled()
+    assert len(set(level.region)) == 1 and len(level.region) == len(plan.region)
+    assert all(box.empty or box.intersect(level.region[0]) == box for box in plan.region)
+    assert (level.windows, level.sampled) == (plan.windows, plan.sampled)
+
+
+@given(_work(), _work())
+def test_joined_plans_sample_what_each_of_them_samples(
+    first: tuple[list[Box], Box, dict[str, Any]], second: tuple[list[Box], Box, dict[str, Any]]
+) -> None:
+    length = min(len(first[0]), len(second[0]))
+    plans = [make(holes[:length], frame, **given) for holes, frame, given in (first, second)]
+    joined = plans[0].joined(plans[1])
+    assert joined.windows == plans[0].windows + plans[1].windows
+    for i, sampled in enumerate(joined.sampled):
+        for plan in plans:
+            assert plan.sampled[i].empty or sampled.intersect(plan.sampled[i]) == plan.sampled[i]

@@ -115,7 +115,8 @@ def edit(source: Path, names: str, box: Box, new: Array, where: Array) -> Path:
     """Changes codes of a source by way of the interface."""
     head = png.header(source)
     picked = head.pick(names)
-    png.check_rewrite(head, picked)
+    is_interlaced = source.read_bytes()[28] == 1
+    assert png.check_rewrite(head, picked) == ("interlace is dropped" if is_interlaced else "")
     pixels = new.astype(np.float32) / np.float32(np.iinfo(new.dtype).max)
     target = source.with_name("out.png")
     png.rewrite(head, target, Edit(picked, box, pixels, where), keep_lossy=False)

@@ -236,7 +236,7 @@ def test_progress_rises_from_reading_to_one_and_names_every_stage(shot: Shot) ->
     fractions = [progress.fraction for progress in told]
     assert fractions == sorted(fractions) and fractions[0] < 0.05 and fractions[-1] == 1
     stages = [progress.stage for progress in told]
-    assert list(dict.fromkeys(stages)) == ["read", "train", "sample", "write", "done"]
+    assert list(dict.fromkeys(stages)) == ["read", "prior", "train", "sample", "write", "done"]
     status = json.loads(Path(result.folder, "status.json").read_text())
     assert (status["state"], status["percent"], result.frames) == ("done", 100, 8)
     assert not hidden(shot.folder)
@@ -269,7 +269,7 @@ def test_a_job_that_was_stopped_at_each_stage_ends_with_the_unbroken_jobs_pixels
     run(job_in(shot.folder, output=f"{shot.folder}/unbroken/", **settings))
     job = job_in(shot.folder, **settings)
     folder = shot.folder / "out" / "infusion" / "plate" / "v001"
-    for stage in ("read", "train", "sample", "write"):
+    for stage in ("read", "prior", "train", "sample", "write"):
         with pytest.raises(Stopped) as caught:
             run(job, Stopper(stage, number, folder / "cancel"))
         assert caught.value.exit_code == code

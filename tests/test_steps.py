@@ -207,9 +207,16 @@ def test_two_submissions_of_one_job_share_a_folder_and_another_job_has_its_own(s
 
 def test_a_plate_that_has_changed_since_is_refused_before_anything_is_read(shot: Shot) -> None:
     folder = folder_of(shot)
-    os.utime(shot.folder / "plate.1002.exr", (1, 1))
+    before = shot.folder / "plate.1002.exr"
+    moment = before.stat().st_mtime_ns
+    os.utime(before, (1, 1))
     with pytest.raises(JobError, match="has changed since the job"):
         perform(folder.path, "prepare")
+    os.utime(before, ns=(moment, moment // 1000 * 1000))
+    perform(folder.path, "prepare")  # as Windows or a file server tells the time
+    os.utime(before, (1, 1))
+    with pytest.raises(JobError, match="has changed since the job"):
+        perform(folder.path, "prepare")  # and not "it is there"
 
 
 def test_a_job_of_another_version_of_infusion_is_refused(shot: Shot) -> None:

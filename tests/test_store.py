@@ -18,6 +18,7 @@ import OpenImageIO as oiio
 import pytest
 
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
+from infusion_ofx.sequence.atomic import clock_of
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence, sweep
 
@@ -306,6 +307,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from infusion_ofx.errors import TryAgainError
+from infusion_ofx.sequence.atomic import clock_of
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence
 noise = np.random.default_rng(2).random((64, 64, 1))
@@ -370,6 +372,14 @@ def test_the_same_file_is_read_by_many_threads_alike(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for pixels in pool.map(lambda _: sequence.read(1, ALL), range(64)):
             assert (pixels == 7).all()
+
+
+def test_the_clock_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
+    before = clock_of(tmp_path)
+    (tmp_path / "file").write_text("x")
+    assert before <= os.stat(tmp_path / "file").st_mtime <= clock_of(tmp_path)
+    assert abs(clock_of(tmp_path / "none") - time.time()) < 60
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_only_our_own_old_temporaries_are_swept(tmp_path: Path) -> None:

@@ -92,6 +92,23 @@ def test_task_by_task_is_what_run_gives(shot: Shot, settings: dict[str, Any], tr
     assert status(folder.path).state == "done"
 
 
+def test_a_take_is_a_task_of_its_own_and_is_done_again_by_itself(shot: Shot) -> None:
+    run(shot.job("unbroken/", takes=2, **SHORT))
+    folder = submit(shot.job(takes=2, **SHORT))
+    for task in ("prepare", "train", "sample-take02"):
+        perform(folder.path, task)
+    found = {each.task: each.state for each in status(folder.path).tasks}
+    assert (found["sample-take01"], found["sample-take02"]) == ("waiting", "done")
+    perform(folder.path, "sample-take01")
+    first = (folder.work / "fill.safetensors").stat().st_ino
+    perform(folder.path, "sample-take02", force=True)
+    assert (folder.work / "fill.safetensors").stat().st_ino == first
+    perform(folder.path, "assemble")
+    assert takes_of(shot, takes=2) == takes_of(shot, "unbroken", 2)
+    with pytest.raises(JobError, match="its takes are 1 to 2"):
+        perform(folder.path, "sample-take03")
+
+
 @pytest.mark.parametrize(("stage", "report"), [("sample", 2), ("write", 1)])
 def test_a_job_that_is_stopped_within_a_take_goes_on_from_there(
     shot: Shot, stage: str, report: int

@@ -210,7 +210,7 @@ def edit(source: Path, target: Path, names: str, box: Box, new: Array, where: Ar
     """Changes stored samples of a source by way of the interface."""
     head = tiff.header(source)
     picked = head.pick(names)
-    tiff.check_rewrite(head, picked)
+    assert tiff.check_rewrite(head, picked) == ""
     pixels = new
     if new.dtype.kind == "u":
         pixels = new.astype(np.float32) / np.float32(np.iinfo(new.dtype).max)

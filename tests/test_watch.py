@@ -145,10 +145,11 @@ def test_progress_rises_within_what_the_task_does(
 ) -> None:
     told: list[Progress] = []
     watch = watch_of(folder_in(tmp_path), told, task=task)
-    for share, after in ((0.5, 0.0), (1.0, 0.5)):
+    for part, stage in enumerate(("read", "read", "prior")):
         if read is not None:
-            watch.reading(4, after)(4)
-            assert told[-1].fraction == pytest.approx(read * share)
+            watch.reading(4, part)(4)
+            assert told[-1].fraction == pytest.approx(read * (part + 1) / 3)
+            assert told[-1].stage == stage
     if engine is not None:
         watch.step(step(TRAIN, 4, []))
         watch.step(step(SAMPLE, 2, []))

@@ -16,7 +16,9 @@ __all__ = ["cancel"]
     epilog="""\b
 Examples:
   infusion cancel /show/sh010/infusion/plate/v001
-  infusion cancel /show/sh010/infusion/plate/v001 --undo"""
+  infusion cancel /show/sh010/infusion/plate/v001 --undo
+
+Exit code 0 when it is asked for, 2 when there is no job, 75 when the storage fails."""
 )
 @folder_argument
 @click.option("--undo", is_flag=True, help="Let the job go on: its tasks may run again.")

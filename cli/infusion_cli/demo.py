@@ -18,7 +18,9 @@ __all__ = ["demo"]
     epilog="""\b
 Examples:
   infusion demo
-  infusion demo /tmp/demo --progress plain"""
+  infusion demo /tmp/demo --progress plain
+
+Exit codes: 0 done, 1 failed, 75 try again, 130/143 stopped; `infusion --help` has them all."""
 )
 @click.argument(
     "folder",

@@ -36,7 +36,14 @@ LEAST_MEMORY = 2 * 2**30
 """Free host memory under which even a small draft is likely to fail, in bytes."""
 
 
-@click.command(epilog="Exit code 0 when a job can run here, 1 when it cannot.")
+@click.command(
+    epilog="""\b
+Examples:
+  infusion doctor
+  infusion doctor --json
+
+Exit code 0 when a job can run here, 1 when it cannot."""
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_context
 def doctor(context: click.Context, /, as_json: bool) -> None:

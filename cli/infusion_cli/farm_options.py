@@ -121,7 +121,7 @@ def _tell(steps: list[Step], as_json: bool, places: dict[str, str], *then: str) 
 
 def _line(step: Step) -> str:
     """A step for people."""
-    count = f"{len(step.tasks)} tasks" if step.intervals else "1 task"
+    count = f"{len(step.tasks)} tasks" if step.parts else "1 task"
     gpu = f", 1 GPU with {step.gpu_memory} MiB" if step.gpu else ""
     after = f", after {' and '.join(step.needs)}" if step.needs else ""
     asked = f"{step.cpus} CPUs, {step.memory} MiB"

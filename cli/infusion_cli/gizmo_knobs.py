@@ -129,6 +129,7 @@ _MAIN = (
     _setting("steps", "Steps"),
     _setting("sampling_steps", "Sampling Steps"),
     _setting("seed", "Seed"),
+    _setting("takes", "Takes"),
     Knob(TEXT, "estimate", "Estimate", "Time, memory and disk, once Check knows.", "press Check"),
     _button("check", "Check", "Says what is wrong before anything is rendered. Writes nothing.",
             OWN_LINE),
@@ -154,6 +155,8 @@ _MAIN = (
     ),
     Knob(INT, "result_version", "Version", "The version that is shown; 0: none. A finished job "
          "puts its own number here; any other finished one can be picked.", 0),
+    Knob(INT, "take", "Take", "The take of that version that is shown, where it has several.", 1,
+         flags=SAME_LINE),
     Knob(TEXT, "status", "Status", "How the newest version stands.", "nothing started"),
 )  # fmt: skip
 
@@ -179,7 +182,9 @@ _ADVANCED = (
     _setting("memory", "Memory", slider=(1, 80)),
     _setting("threads", "Threads"),
     _setting("checkpoint_minutes", "Checkpoint Minutes", slider=(0, 60)),
+    _setting("method", "Method"),
     _setting("prior", "Other Frames"),
+    _setting("takes_train", "Train Each Take"),
     Knob(
         BOOL, "use_source_files", "Use Source Files",
         "Hands the plate's own files over where the plate is an untouched, raw EXR Read, instead "
@@ -213,6 +218,7 @@ _ADVANCED = (
     _kept("job_dir", ""),
     _kept("awaited", 0, INT),
     _kept("result_dir", ""),
+    _kept("take_dir", ""),
     _kept("result_first", 0, INT),
     _kept("result_last", 0, INT),
     _kept("has_result", "{{result_version > 0 && frame >= result_first && frame <= result_last}}",

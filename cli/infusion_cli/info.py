@@ -186,20 +186,26 @@ def _use(headers: dict[int, Header], view: str) -> Facts:
     """What a job would make of it: channels of a plate, channel of a matte, and what it refuses."""
     from infusion_ofx.errors import SequenceError
     from infusion_ofx.sequence.formats import check_rewrite
+    from infusion_ofx.sequence.ranges import format_frames
 
     first = next(iter(headers.values()))
     eye = view if len(first.views) > 1 else ""
     plate = _plate(first.names(eye))
-    refused = {}
+    refused, changed = {}, {}
     for frame, header in headers.items() if plate else ():
         try:
-            check_rewrite(header, header.pick(plate["channels"].split(","), plate["layer"], eye))
+            picked = header.pick(plate["channels"].split(","), plate["layer"], eye)
+            changed[frame] = check_rewrite(header, picked)
         except SequenceError as error:
             refused[str(frame)] = str(error)
     return {
         "as_a_plate": plate,
         "as_a_matte": first.matte_channel(eye),
         "cannot_be_kept": refused,
+        "would_change": {
+            what: format_frames(frame for frame, change in changed.items() if change == what)
+            for what in dict.fromkeys(filter(None, changed.values()))
+        },
     }
 
 
@@ -237,6 +243,8 @@ def _lines(found: Facts) -> list[str]:
     if found["as_a_matte"]:
         shown["as a matte"] = f"--matte-channel {found['as_a_matte']}"
     shown |= _some("not kept", found["cannot_be_kept"])
+    changes = [f"{what} (in {frames})" for what, frames in found["would_change"].items()]
+    shown["would change"] = "; ".join(changes)
     return aligned({name: value for name, value in shown.items() if value not in ("", [])})
 
 

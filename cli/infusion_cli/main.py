@@ -21,6 +21,8 @@ from infusion_cli.demo import demo
 from infusion_cli.doctor import doctor
 from infusion_cli.farm import farm
 from infusion_cli.info import info
+from infusion_cli.nuke import nuke
+from infusion_cli.ofx import ofx
 from infusion_cli.prepare import prepare
 from infusion_cli.printers import one_line
 from infusion_cli.report import report
@@ -105,7 +107,7 @@ def main() -> None:
 
 for _verb in (run, check, info, demo, doctor, bench, prepare, train, sample, assemble):
     main.add_command(_verb)
-for _verb in (batch, status, report, cancel, farm):
+for _verb in (batch, status, report, cancel, farm, nuke, ofx):
     main.add_command(_verb)
 
 

@@ -23,7 +23,8 @@ Examples:
   infusion report /show/sh010/infusion/plate/v001 --serve
 
 The pages need no network and ask for none. --serve listens on this machine alone, at an address
-with a token in it, until Ctrl-C."""
+with a token in it, until Ctrl-C. Exit code 0 when the page is written, 2 when there is no job, 75
+when the storage fails."""
 )
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @path_options

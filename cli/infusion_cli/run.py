@@ -31,9 +31,9 @@ Examples:
   infusion run --job shot.json --frames 1001-1100x2,1200 --seed 7
   infusion run --job shot.json --progress deadline
 
-Stop it with Ctrl-C or TERM: it writes a checkpoint, and the same command goes on from there. Exit
-codes: 0 done, 1 failed, 2 the job is wrong, 75 try again, 130/143 stopped; `infusion --help` has
-them all."""
+Stop it with Ctrl-C or TERM: it writes a checkpoint, and the same command goes on from there.
+Exit codes: 0 done, 1 failed, 2 the job is wrong, 75 try again, 130/143 stopped; `infusion --help`
+has them all."""
 )
 @job_options
 @click.option(

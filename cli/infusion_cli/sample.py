@@ -15,15 +15,23 @@ __all__ = ["sample"]
     epilog=f"""\b
 Examples:
   infusion sample /show/sh010/infusion/plate/v001
+  infusion sample /show/sh010/infusion/plate/v001 --take 2
   infusion sample /mnt/show/sh010/infusion/plate/v001 --path-map 'P:\\show=/mnt/show'
 
 {ENDS}"""
 )
 @step_options
-def sample(**options: Any) -> None:
+@click.option(
+    "--take",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Sample this take only. Default: all takes of the job, in a row.",
+)
+def sample(take: int | None, **options: Any) -> None:
     """Turn noise into the fill, through the trained networks.
 
     FOLDER is the job folder that `infusion farm export` or `infusion run` has named. The third
-    step. Windows of the clip exchange what they have at every noise level, so it is one task.
+    step. Windows of the clip exchange what they have at every noise level, so a take is one task;
+    takes do not wait for each other.
     """
-    do_task("sample", **options)
+    do_task("sample" if take is None else f"sample-take{take:02d}", **options)

@@ -232,7 +232,7 @@ def trial(
     faults += _compare(shot, truth)
     if status(folder).state != "done":
         faults.append(f"the job is {status(folder).state}")
-    return faults + [f"a stray file {path.name}" for path in _strays(shot)]
+    return faults + _strays(shot, truth)
 
 
 def _set_pace(folder: Path, minutes: float) -> None:
@@ -270,15 +270,18 @@ def _temporaries(shot: Path) -> list[Path]:
     return list(shot.rglob(".*.tmp"))
 
 
-def _strays(shot: Path) -> list[Path]:
-    """Files that an unbroken job does not leave: hidden ones, and checkpoints beside the last."""
-    work = shot / "out" / "infusion" / "plate" / "v001" / "work"
-    ends = {"fill.safetensors", "arithmetic"}
-    extra = [path for path in work.iterdir() if not path.name.startswith((".", "train-"))]
-    twice = len(list(work.glob("train-*"))) - 3
-    left = [path for path in extra if path.name not in ends]
-    hidden = set(shot.rglob(".*")) - set(_temporaries(shot))
-    return [*hidden, *left, *([work / "a checkpoint too many"] if twice else [])]
+def _strays(shot: Path, truth: Path) -> list[str]:
+    """Files that the unbroken job does not leave, and those of its that are not there; of logs each
+    attempt has its own."""
+    ours, right = _names(shot), _names(truth)
+    extra = [f"a stray file {name}" for name in sorted(ours - right)]
+    return extra + [f"{name} is gone" for name in sorted(right - ours)]
+
+
+def _names(shot: Path) -> set[str]:
+    hidden = set(_temporaries(shot))
+    files = (path for path in shot.rglob("*") if path.is_file() and path not in hidden)
+    return {str(path.relative_to(shot)) for path in files if path.parent.name != "logs"}
 
 
 def _begun(output: Path, seed: int) -> dict[str, Any]:
@@ -296,6 +299,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and signals")
+    parser.add_argument("--minutes", type=float, default=1e9, help="then leave the rest for later")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     _load()
@@ -306,6 +310,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root:
         stages, truth = unbroken(Path(root), counter)
         for count in range(facts["rounds"], arguments.rounds):
+            if time.monotonic() - began > 60 * arguments.minutes:
+                break
             place, number = count % len(stages), SIGNALS[count // len(stages) % 3]
             stage, later = stages[place], [each.task for each in stages[place + 1 :]]
             tally = tallies[f"{stage.task} {number.name}"]
@@ -318,7 +324,7 @@ def main() -> int:
                 f"round {count}, {stage.task}, {number.name}: {f}" for f in faults
             ]
             shutil.rmtree(shot)
-    facts["rounds"] = max(facts["rounds"], arguments.rounds)
+            facts["rounds"] = count + 1
     facts["seconds"] = round(facts["seconds"] + time.monotonic() - began, 1)
     facts["tasks"] = {name: asdict(tally) for name, tally in sorted(tallies.items())}
     arguments.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -28,9 +28,9 @@ from infusion_ofx.run import run
 from infusion_ofx.score import peak_of, scores
 from infusion_ofx.sequence.store import Sequence
 
-FRAMES = 12
+FRAMES = 8
 FINAL = replace(
-    RECIPES["final"], width=32, crop=32, sampling_steps=25, shared_steps=160, intervals=4, steps=80
+    RECIPES["final"], width=32, crop=32, sampling_steps=17, shared_steps=160, intervals=4, steps=60
 )
 ALL = FINAL.shared_steps + FINAL.intervals * FINAL.steps
 WAYS = {
@@ -46,17 +46,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--fills", type=int, help="end after so many; the next run goes on")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     first = Sequence.open(f"{arguments.clip}/plate.####.exr").frames[0]
     frames = range(first, first + FRAMES)
-    rows = []
-    for way, recipe in WAYS.items():
-        for seed in range(arguments.seeds):
-            rows.append({"way": way, "seed": seed, **measure(arguments.clip, frames, recipe, seed)})
-            print(rows[-1], flush=True)
-    facts = {"machine": machine(), "clip": arguments.clip.name, "frames": FRAMES, "rows": rows}
-    arguments.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    rows = json.loads(arguments.output.read_text())["rows"] if arguments.output.exists() else []
+    done = {(row["way"], row["seed"]) for row in rows}
+    wanted = [(way, seed) for seed in range(arguments.seeds) for way in WAYS]
+    for way, seed in [each for each in wanted if each not in done][: arguments.fills]:
+        found = measure(arguments.clip, frames, WAYS[way], seed)
+        rows.append({"way": way, "seed": seed, **found})
+        facts = {"machine": machine(), "clip": arguments.clip.name, "frames": FRAMES, "rows": rows}
+        arguments.output.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def measure(clip: Path, frames: range, recipe: Recipe, seed: int) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class Engine:
         """
         if stage.kind == "train":
             self._train(stage, on_step)
+        elif stage.kind == "patch":
+            self._rearrange(stage, on_step)
         else:
             self._sample(stage, on_step)
 
@@ -89,13 +91,15 @@ class Engine:
         """Whether the stage's end is in the folder."""
         return self._end(stage) is not None
 
-    def fill(self, take: int = 1) -> Volume:
+    def fill(self, take: int = 1, kind: str = "sample") -> Volume:
         """The working-range picture of ``plan.sampled``: the hole generated, the rest as it was.
 
+        kind: ``sample``, the network's, or ``patch``.
+
         Raises:
-            MissingStepError: when the take's last stage is not done.
+            MissingStepError: when the take's last stage of that kind is not done.
         """
-        return self._chain_after([s for s in self.stages if s.take == take][-1]).x
+        return self._chain_after([s for s in self.stages if (s.take, s.kind) == (take, kind)][-1]).x
 
     def _seed(self, take: int) -> int:
         return self.seed if take == 1 else key(self.seed, "take", take)
@@ -117,9 +121,6 @@ class Engine:
         chain = self._chain(stage)
         if chain.step == stage.steps:
             return
-        if self.recipe.network == "patches":
-            self._rearrange(stage, chain, on_step)
-            return
         network = self._trained(trainer(stage, self.stages))
         grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
@@ -135,14 +136,20 @@ class Engine:
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))
         self._keep(stage, chain)
 
-    def _rearrange(self, stage: Stage, chain: _Chain, on_step: OnStep) -> None:
-        """Fills with the shot's own patches; a checkpoint holds the frames that are done."""
-        window, region = self.plan.windows[0], self.plan.region[0]
-        span = (window.start, window.stop, region)
+    def _rearrange(self, stage: Stage, on_step: OnStep) -> None:
+        """Fills with the shot's own patches; a checkpoint holds the frames that are done.
+
+        The region must be one box for all frames.
+        """
+        chain = self._chain(stage)
+        if chain.step == stage.steps:
+            return
+        sampled, region = self.plan.sampled, self.plan.region[0]
+        span = (0, len(sampled), region)
         clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
-        rows, columns = region.slices(window.box)
+        cuts = [region.slices(box) for box in sampled]
         for i, frame in enumerate(chain.x.data):
-            clean[:, i, rows, columns] = frame
+            clean[:, i, cuts[i][0], cuts[i][1]] = frame
 
         def tell(share: float) -> None:
             chain.step = min(int(share * stage.steps), stage.steps - 1)
@@ -152,10 +159,10 @@ class Engine:
             clean, hole, seed=key(self._seed(stage.take), "patches"),
             settings=Settings(voxels=self.recipe.block), done=len(chain.x.data), on_round=tell,
         ):  # fmt: skip
-            frames = filled[:, :done, rows, columns].unbind(1)
-            chain.x = Volume(self.plan.sampled[:done], list(frames))
+            frames = [filled[:, i, rows, columns] for i, (rows, columns) in enumerate(cuts[:done])]
+            chain.x = Volume(sampled[:done], frames)
         chain.step = stage.steps
-        on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+        on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.x))
         self._keep(stage, chain)
 
     def _fit(self, stage: Stage) -> _Fit:
@@ -193,7 +200,7 @@ class Engine:
             chain = self._chain_after(earlier)
             chain.step = 0
             return chain
-        if self.recipe.network == "patches":
+        if stage.kind == "patch":
             return _Chain(Volume(self.plan.sampled, []))
         seed = self._seed(stage.take)
         return _Chain(start(self.shot, self.plan, self.recipe, seed=seed))

@@ -13,7 +13,7 @@ class Recipe:
     else."""
 
     network: str
-    """``paper`` or ``light``, see network.py; ``patches`` is none: the fill of patch.py."""
+    """``paper`` or ``light``; see network.py."""
     width: int
     levels: int
     schedule: str
@@ -21,7 +21,7 @@ class Recipe:
     intervals: int
     """Parts that the noise range is cut into; each is trained, then sampled through, in turn."""
     steps: int
-    """Training steps for each interval."""
+    """Training steps for each interval; 0 leaves the network out."""
     sampling_steps: int
     """Network calls from noise to picture, over all intervals together."""
     shared_steps: int = 0
@@ -52,6 +52,8 @@ class Recipe:
     """Pixels round what sampling sees that training sees as well."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
+    patches: bool = False
+    """Whether a fill of patches (patch.py) is made, beside the network's or instead of it."""
     block: int = 16_000_000
     """Most pixels times frames that a fill of patches works on at once."""
     takes: int = 1
@@ -85,12 +87,14 @@ RECIPES = {
 defaults."""
 
 
-PATCHES = Recipe(
-    network="patches", width=0, levels=0, schedule="log-uniform", intervals=1, steps=0,
-    sampling_steps=100, frames=1_000_000, context=0, reach=96, tile=1_000_000,
-)  # fmt: skip
-"""Nothing is trained, and the sampling steps are hundredths of the work: patch.py's own settings
-say the rest. One window over all frames, whose surroundings are what patches are taken from."""
+PATCHES = replace(
+    _LIGHT, steps=0, patches=True, frames=1_000_000, context=0, reach=96, tile=1_000_000
+)
+"""No network: patch.py's own settings say the rest. One window over all frames, whose surroundings
+are what patches are taken from."""
+
+PER_CENT = 100
+"""Steps that a fill of patches is told in."""
 
 
 def choose(
@@ -125,7 +129,7 @@ class Stage:
     """A stretch of like steps: the engine's whole work is a list of these."""
 
     kind: str
-    """``train`` or ``sample``."""
+    """``train``, ``sample``, or ``patch``: the fill without a network."""
     interval: int | None
     """0 is the noisiest; None is training over all levels."""
     steps: int
@@ -133,21 +137,23 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """``train-shared``, ``train-03``, ``sample-03-take02``: what its checkpoints are called
-        by."""
+        """``train-shared``, ``train-03``, ``sample-03-take02``, ``sample-patches``: what its
+        checkpoints are called by. A farm's task does those that begin with its name."""
         part = "shared" if self.interval is None else f"{self.interval:02d}"
         take = f"-take{self.take:02d}" if self.take > 1 else ""
-        return f"{self.kind}-{part}{take}"
+        return f"sample-patches{take}" if self.kind == "patch" else f"{self.kind}-{part}{take}"
 
 
 def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
     """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
     work = []
     for take in range(1, recipe.takes + 1):
-        trained = recipe.steps > 0 and (take == 1 or recipe.takes_train)
+        if recipe.patches:
+            work.append(Stage("patch", None, PER_CENT, take))
+        trained = take == 1 or recipe.takes_train
         if trained and recipe.shared_steps:
             work.append(Stage("train", None, recipe.shared_steps, take))
-        for interval, count in enumerate(calls):
+        for interval, count in enumerate(calls if recipe.steps else []):
             if not count:  # fewer calls than intervals: some are never sampled, nor trained
                 continue
             if trained:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infusion_ofx import __version__
+from infusion_ofx.assemble import finished
 from infusion_ofx.begin import job_root, record_of
 from infusion_ofx.errors import InfusionError, JobError, facts_of
 from infusion_ofx.farm.clash import Places, clashes
@@ -25,7 +26,6 @@ from infusion_ofx.folder import JobFolder, Record, write_json
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.paths import absolute
 from infusion_ofx.progress import OnProgress, Progress, clock_text
-from infusion_ofx.steps import finished
 from infusion_ofx.stopping import Signals
 
 __all__ = ["Batch", "ShotState", "said_of"]

@@ -24,9 +24,10 @@ class Places:
     def of(cls, material: Material) -> Places:
         """Those of a job."""
         inputs, frames = (material.plate, material.matte), material.frames
+        takes = range(1, material.job.takes + 1)
         return cls(
             _real(sequence.path(frame) for sequence in inputs for frame in frames),
-            _real(material.target(frame) for frame in frames),
+            _real(material.target(frame, take) for take in takes for frame in frames),
         )
 
 

@@ -1,7 +1,7 @@
 """A job for Deadline 10, as the files that its ``deadlinecommand`` takes.
 
 A step is one job of the CommandLine plug-in, ``<step>.job`` and ``<step>.plugin``, with a task for
-each interval; ``submit.py`` sends them, each with the ids of those it waits for. Written from the
+each part; ``submit.py`` sends them, each with the ids of those it waits for. Written from the
 manual's "Manual Job Submission" (https://docs.thinkboxsoftware.com/products/deadline/10.1/
 1_User%20Manual/manual/manual-submission.html) and never tried on a repository. Standard library
 only.
@@ -21,7 +21,7 @@ from infusion_ofx.sequence.ranges import format_frames
 
 __all__ = ["export", "job_info", "plugin_info", "submission"]
 
-INTERVAL = "<STARTFRAME>"
+PART = "<STARTFRAME>"
 
 
 def job_info(step: Step, name: str, properties: Mapping[str, str]) -> str:
@@ -35,7 +35,7 @@ def job_info(step: Step, name: str, properties: Mapping[str, str]) -> str:
         "Name": f"{name} {step.name}",
         "BatchName": name,
         "Comment": f"needs {step.cpus} processors, {step.memory} MiB{gpu}",
-        "Frames": format_frames(step.intervals or (0,)),
+        "Frames": format_frames(step.parts or (0,)),
         "ChunkSize": "1",
         "OverrideTaskFailureDetection": "True",
         "FailureDetectionTaskErrors": str(RETRIES + 1),
@@ -51,8 +51,8 @@ def plugin_info(step: Step, folder: Path, program: str) -> str:
     Raises:
         JobError: when a path cannot stand in such a file.
     """
-    _, *arguments = step.argv(str(folder), INTERVAL)
-    words = [word if word == INTERVAL else _word(word) for word in arguments]
+    _, *arguments = step.argv(str(folder), PART)
+    words = [word if word == PART else _word(word) for word in arguments]
     command = " ".join([*words, "--progress", "deadline"])
     return _lines({"Executable": _checked(program), "Arguments": command, "ShellExecute": "False"})
 

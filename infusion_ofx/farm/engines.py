@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infusion_ofx.farm import openjd, slurm
+from infusion_ofx.farm import deadline10, opencue, openjd, slurm
+from infusion_ofx.farm.writing import write_files
 from infusion_ofx.folder import JobFolder
-from infusion_ofx.sequence.atomic import whole_file
 
 __all__ = ["ENGINES", "Engine", "write_submission"]
 
@@ -28,13 +28,19 @@ def _openjd_run(job: JobFolder, name: str) -> list[str]:
     return ["openjd", "run", f"./{name}/template.yaml", "-p", f"JobFolder={job.path}"]
 
 
-def _bash_submit(job: JobFolder, name: str) -> list[str]:
+def _bash(job: JobFolder, name: str) -> list[str]:
     return ["bash", f"./{name}/submit.sh"]
+
+
+def _python(job: JobFolder, name: str) -> list[str]:
+    return ["python3", f"./{name}/submit.py"]
 
 
 ENGINES: Mapping[str, Engine] = {
     "openjd": Engine(openjd.export, _openjd_run),
-    "slurm": Engine(slurm.export, _bash_submit),
+    "slurm": Engine(slurm.export, _bash),
+    "opencue": Engine(opencue.export, _python),
+    "deadline10": Engine(deadline10.export, _python),
 }
 """By the name that ``infusion farm export`` has for it."""
 
@@ -49,10 +55,8 @@ def write_submission(engine: Engine, where: Path, jobs: Iterable[tuple[str, JobF
         TryAgainError: when the storage fails.
     """
     sends = (shlex.join(["send", name, *engine.send(job, name)]) for name, job in jobs)
-    path = where / "submit.sh"
-    with whole_file(path) as temporary:
-        temporary.write_text(SUBMIT.format(sends="\n".join(sends)), encoding="utf-8")
-    return path
+    write_files(where, {"submit.sh": SUBMIT.format(sends="\n".join(sends))})
+    return where / "submit.sh"
 
 
 SUBMIT = """\

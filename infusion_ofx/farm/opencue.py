@@ -25,7 +25,7 @@ __all__ = ["export", "outline"]
 
 
 def outline(steps: Iterable[Step], folder: Path, name: str, program: str) -> dict[str, Any]:
-    """The outline: a layer for each step, a frame for each task, its number that of the interval.
+    """The outline: a layer for each step, a frame for each task, its number that of the part.
 
     name: of the job, for people. program: the ``infusion`` command on the farm's machines.
 
@@ -59,7 +59,7 @@ def _layer(step: Step, folder: Path, program: str) -> dict[str, Any]:
         "name": _plain(step.name),
         "module": "outline.modules.shell.Shell",
         "command": [word if word == "#IFRAME#" else shlex.quote(word) for word in command],
-        "range": format_frames(step.intervals or (0,)),
+        "range": format_frames(step.parts or (0,)),
         "cores": step.cpus,
         "threadable": True,
         "memory": f"{step.memory}m",
@@ -87,6 +87,7 @@ from pathlib import Path
 
 try:
     import outline
+    from opencue.exception import CueException
     from outline.cuerun import OutlineLauncher
 except ImportError as error:
     sys.exit(f"PyOutline is missing ({error}): pip install opencue-pyoutline packaging")
@@ -95,7 +96,10 @@ job = outline.load_json(Path(__file__).with_name("outline.json").read_text(encod
 launcher = OutlineLauncher(job)
 if "--print" in sys.argv[1:]:
     print(launcher.serialize(use_pycuerun=False))
-else:  # the commands as they are: they need no PyOutline on the farm's machines
-    for sent in launcher.launch(use_pycuerun=False):
-        print(sent.data.name)
+else:
+    try:  # the commands as they are: they need no PyOutline on the farm's machines
+        sent = launcher.launch(use_pycuerun=False)
+    except CueException as error:
+        sys.exit(f"OpenCue did not take the job: {error}")
+    print(*(each.data.name for each in sent), sep="\\n")
 '''

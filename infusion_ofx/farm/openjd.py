@@ -23,7 +23,7 @@ from infusion_ofx.folder import JobFolder, Record
 
 __all__ = ["as_yaml", "assets", "export", "template", "values"]
 
-FOLDER, PROGRAM, INTERVAL = "{{Param.JobFolder}}", "{{Param.Infusion}}", "{{Task.Param.Interval}}"
+FOLDER, PROGRAM = "{{Param.JobFolder}}", "{{Param.Infusion}}"
 
 NOTIFY_SECONDS = {True: 300, False: 60}
 """From TERM to KILL, for tasks of the engine and for those on frames. 600 is the most allowed."""
@@ -101,7 +101,8 @@ def export(folder: JobFolder, bundle: Path) -> None:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    program, *arguments = step.argv(FOLDER, INTERVAL)
+    part = _title(step.part)
+    _, *arguments = step.argv(FOLDER, f"{{{{Task.Param.{part}}}}}")
     rules = ["--path-mapping-rules", "{{Session.PathMappingRulesFile}}"]
     cancelation = {
         "mode": "NOTIFY_THEN_TERMINATE",
@@ -116,8 +117,8 @@ def _step(step: Step) -> dict[str, Any]:
     made["hostRequirements"] = {"amounts": _amounts(step)}
     if step.needs:
         made["dependencies"] = [{"dependsOn": _title(name)} for name in step.needs]
-    if step.intervals:
-        space = {"name": "Interval", "type": "INT", "range": list(step.intervals)}
+    if step.parts:
+        space = {"name": part, "type": "INT", "range": list(step.parts)}
         made["parameterSpace"] = {"taskParameterDefinitions": [space]}
     return made
 

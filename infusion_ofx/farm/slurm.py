@@ -44,9 +44,9 @@ def script(step: Step, folder: Path, program: str) -> str:
     command = shlex.join([program, *step.argv(str(folder))[1:], "--progress", "plain"])
     if step.gpu:
         asked.append("--gres=gpu:1")
-    if step.intervals:  # never frames: an index must stay below MaxArraySize, 1001 by default
-        asked.append(f"--array={format_frames(step.intervals).replace('x', ':')}")
-        command += ' --interval "$SLURM_ARRAY_TASK_ID"'
+    if step.parts:  # never frames: an index must stay below MaxArraySize, 1001 by default
+        asked.append(f"--array={format_frames(step.parts).replace('x', ':')}")
+        command += f' --{step.part} "$SLURM_ARRAY_TASK_ID"'
     return "\n".join(["#!/bin/bash", *(f"#SBATCH {each}" for each in asked), f"exec {command}", ""])
 
 
@@ -59,7 +59,7 @@ def submission(steps: Iterable[Step], folder: Path, name: str, arguments: Iterab
     sends = []
     for step in steps:
         # Slurm reads its own words in the whole path, the folders' names too.
-        number = "%A_%a" if step.intervals else "%j"
+        number = "%A_%a" if step.parts else "%j"
         log = f"{logs.replace('%', '%%')}/slurm-{step.name}.{number}.log"
         sends.append(shlex.join(["send", step.name, f"{name} {step.name}", log, *step.needs]))
     given = shlex.join([f"--chdir={folder}", *arguments])

@@ -8,8 +8,6 @@ by the file server's clock at both ends, so that no other machine's clock needs 
 from __future__ import annotations
 
 import os
-import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from infusion_ofx.attempt import HEARTBEAT_SECONDS
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.folder import JobFolder, Record, fill_name, read_json
+from infusion_ofx.sequence.atomic import clock_of
 
 __all__ = ["SILENT_SECONDS", "JobStatus", "TaskStatus", "status"]
 
@@ -70,7 +69,7 @@ def status(path: Path) -> JobStatus:
     """
     folder = JobFolder(path.absolute())
     record = folder.read(paths=None)
-    now = _now(folder.path)
+    now = clock_of(folder.path)
     names = [task for step in graph(record) for task in step.tasks]
     tasks = [_task(folder, name, now, _is_done(folder, record, name)) for name in names]
     state = "done" if tasks[-1].state == "done" else _worst(tasks)
@@ -90,6 +89,8 @@ def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
         return True
     if task == "prepare":
         return (folder.work / "prepared.safetensors").exists()
+    if task.startswith("sample-take"):
+        return (folder.work / fill_name(int(task.removeprefix("sample-take")))).exists()
     ends = [
         folder.work / f"{name}-{steps:07d}.safetensors"
         for name, steps in record.stages.items()
@@ -126,15 +127,3 @@ def _worst(tasks: list[TaskStatus]) -> str:
     states = {task.state for task in tasks}
     order = ("failed", "lost", "running", "stopped", "waiting")
     return next((state for state in order if state in states), "waiting")
-
-
-def _now(folder: Path) -> float:
-    """The time by the clock that stamps the files of a folder; where none may be made, ours."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".now.") as probe:
-            probe.write(b" ")
-            probe.flush()
-            os.fsync(probe.fileno())
-            return os.fstat(probe.fileno()).st_mtime
-    except OSError:
-        return time.time()

@@ -50,8 +50,8 @@ class Sources:
         chosen one by one for the most that each adds.
         """
         worth = {}
-        for j, homography in self._around(i):
-            seen = _seen(self.view(j), homography, points)
+        for j, view, homography in self.around(i):
+            seen = _seen(view, homography, points)
             if seen.any():
                 worth[j] = (seen / abs(j - i) ** 0.5, homography)
         chosen: list[tuple[View, Array]] = []
@@ -68,18 +68,20 @@ class Sources:
             chosen.append((self.view(j), homography))
         return chosen
 
-    def _around(self, i: int) -> Iterator[tuple[int, Array]]:
-        """Frames round i as far as the camera can be followed, with homographies from i to them."""
-        for way in (1, -1):
-            whole = np.eye(3)
-            for step in range(1, DISTANCES[-1] + 1):
+    def around(self, i: int) -> Iterator[tuple[int, View, Array]]:
+        """Frames round i as far as the camera can be followed, nearest first: their number, view,
+        and the homography from i to them."""
+        whole = {1: np.eye(3), -1: np.eye(3)}
+        for step in range(1, DISTANCES[-1] + 1):
+            for way in tuple(whole):
                 j = i + way * step
                 link = self._link(min(j, j - way)) if 0 <= j < self._frames else None
                 if link is None:
-                    break
-                whole = (link if way > 0 else np.linalg.inv(link)) @ whole
+                    del whole[way]
+                    continue
+                whole[way] = (link if way > 0 else np.linalg.inv(link)) @ whole[way]
                 if step in DISTANCES:
-                    yield j, whole
+                    yield j, self.view(j), whole[way]
 
 
 def _seen(view: View, homography: Array, points: Array) -> Array:

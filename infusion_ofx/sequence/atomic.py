@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from infusion_ofx.errors import TRANSIENT, InfusionError, JobError, TryAgainError
 from infusion_ofx.sequence.pattern import list_folder
 
-__all__ = ["storage_error", "sweep", "whole_file"]
+__all__ = ["clock_of", "storage_error", "sweep", "whole_file"]
 
 _TEMPORARY = re.compile(r"\..+\.[^.]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
@@ -87,8 +88,22 @@ def sweep(folder: Path) -> None:
     """Removes temporaries of ``whole_file`` that have lain in a folder for more than 24 hours."""
     if not folder.is_dir():
         return
-    oldest = time.time() - _STALE_SECONDS
-    for name in filter(_TEMPORARY.fullmatch, list_folder(str(folder))):
+    names = list(filter(_TEMPORARY.fullmatch, list_folder(str(folder))))
+    oldest = clock_of(folder) - _STALE_SECONDS if names else 0.0
+    for name in names:
         with suppress(FileNotFoundError):  # whoever writes it has just finished
             if (folder / name).lstat().st_mtime < oldest:
                 _remove(folder / name)
+
+
+def clock_of(folder: Path) -> float:
+    """The time by the clock that stamps the files of a folder, which on shared storage is the file
+    server's; where no file may be made, this machine's."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".now.") as probe:
+            probe.write(b" ")
+            probe.flush()
+            os.fsync(probe.fileno())
+            return os.fstat(probe.fileno()).st_mtime
+    except OSError:
+        return time.time()

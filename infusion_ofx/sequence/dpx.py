@@ -121,13 +121,14 @@ def _plane(element: Element, place: int, box: Box) -> Plane:
     return Plane(element.packing, place, len(element.channels), box.left, box.width)
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``rewrite`` could keep everything: it can whatever ``header`` reads.
 
     Raises:
         SequenceError: when the file cannot be read, or lacks a channel since it was opened.
     """
     _find(parse(header.path), header.path, picked)
+    return ""
 
 
 def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = False) -> None:
@@ -143,7 +144,7 @@ def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = Fals
     layout = parse(header.path)
     found = _find(layout, header.path, edit.picked)
     copy_file(header.path, temporary)
-    inner = _bounds(edit).intersect(Box(0, 0, layout.height, layout.width))
+    inner = edit.box.tight(edit.where).intersect(Box(0, 0, layout.height, layout.width))
     if inner.empty:
         return
     with temporary.open("r+b") as file:
@@ -157,20 +158,6 @@ def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = Fals
                     pack(words, _plane(element, place, rows), new[..., i], chosen)
                 file.seek(element.start + element.stride * rows.top)
                 file.write(data)
-
-
-def _bounds(edit: Edit) -> Box:
-    """The smallest box round the pixels that change."""
-    box, where = edit.box, edit.where
-    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-    if not len(rows):
-        return Box(box.top, box.left, box.top, box.left)
-    return Box(
-        box.top + int(rows[0]),
-        box.left + int(columns[0]),
-        box.top + int(rows[-1]) + 1,
-        box.left + int(columns[-1]) + 1,
-    )
 
 
 def verify(path: Path) -> None:

@@ -143,13 +143,17 @@ def _dtype(header: Header, picked: Picked, part: StoredPart) -> npt.DTypeLike:
     return np.result_type(*map(np.dtype, asked))
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks at the header alone whether ``rewrite`` could keep everything that the file holds.
+
+    Returns what else than samples it would change; nothing where that is empty.
 
     Raises:
         SequenceError: when it could not.
     """
-    _target_compression(header, _stored(header, picked, read_layout(header.path)), keep_lossy)
+    part = _stored(header, picked, read_layout(header.path))
+    name, _ = COMPRESSIONS[_target_compression(header, part, keep_lossy)]
+    return "" if name == _compression(part) else f"{_compression(part)} becomes {name}"
 
 
 def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = False) -> None:

@@ -65,13 +65,16 @@ def read_pixels(header: Header, picked: Picked, box: Box) -> Array:
     return pixels
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``write_file`` could keep all that the file holds.
+
+    Returns what it would change where samples do, besides them; empty where that is nothing.
 
     Raises:
         SequenceError: with what would be damaged.
     """
-    _MODULES[header.format].check_rewrite(header, picked, keep_lossy)
+    changes: str = _MODULES[header.format].check_rewrite(header, picked, keep_lossy)
+    return changes
 
 
 def write_file(header: Header, path: Path, edit: Edit, keep_lossy: bool = False) -> None:

@@ -73,6 +73,18 @@ class Box:
             return self
         return Box(self.top - n, self.left - n, self.bottom + n, self.right + n)
 
+    def tight(self, where: Array) -> Box:
+        """The smallest box round all that is True, or is not 0, in an array of this box."""
+        rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+        if not len(rows):
+            return Box(self.top, self.left, self.top, self.left)
+        return Box(
+            self.top + int(rows[0]),
+            self.left + int(columns[0]),
+            self.top + int(rows[-1]) + 1,
+            self.left + int(columns[-1]) + 1,
+        )
+
     def slices(self, inner: Box) -> tuple[slice, slice]:
         """Where a box inside this one lies in an array (height, width, ...) of this box."""
         return (

@@ -119,13 +119,16 @@ def read(header: Header, picked: Picked, box: Box) -> Array:
     return picture.read(header, picked, box)
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``rewrite`` could keep every sample: as a PNG it can.
+
+    Returns what changes else.
 
     Raises:
         SequenceError: when the file is damaged or cut short.
     """
     _layout(header.path)
+    return "JPEG becomes PNG, without XMP, IPTC and comments"
 
 
 def rewrite(header: Header, temporary: Path, edit: Edit, keep_lossy: bool = False) -> None:

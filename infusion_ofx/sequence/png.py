@@ -167,13 +167,17 @@ def read(header: Header, picked: Picked, box: Box) -> Array:
     return picture.read(header, picked, box)
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``rewrite`` could keep everything.
+
+    Returns what it drops, empty where that is nothing.
 
     Raises:
         SequenceError: with the reason, for a picture that is not stored as it is decoded.
     """
-    _check(header.path, _layout(header.path))
+    layout = _layout(header.path)
+    _check(header.path, layout)
+    return "interlace is dropped" if layout.interlaced else ""
 
 
 def _check(path: Path, layout: _Layout) -> None:

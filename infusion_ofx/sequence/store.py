@@ -189,6 +189,14 @@ class Sequence:
         none = read_pixels(header, picked, Box(0, 0, 0, 0))
         return np.zeros((box.height, box.width, none.shape[2]), none.dtype)
 
+    def read_written(self, frame: int, target: Path, box: Box) -> Array:
+        """Reads a box of what ``write`` has made of a frame, as ``read`` does.
+
+        Raises:
+            SequenceError: when it is damaged.
+        """
+        return read_pixels(read_header(target), self._pick(frame), box)
+
     def check_rewrite(self, keep_lossy: bool = False) -> None:
         """Looks in every header whether ``write`` could keep all that the frame holds.
 
@@ -199,6 +207,10 @@ class Sequence:
         """
         for path, picked in self._picked.items():
             check_rewrite(self._headers[path], picked, keep_lossy)
+
+    def changes(self, frame: int, keep_lossy: bool = False) -> str:
+        """What ``write`` changes of a frame besides samples, as its compression; else empty."""
+        return check_rewrite(self.header(frame), self._pick(frame), keep_lossy)
 
     def write(
         self,

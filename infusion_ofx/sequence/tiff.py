@@ -88,13 +88,14 @@ def read(header: Header, picked: Picked, box: Box) -> Array:
     return picture.read(header, picked, box)
 
 
-def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> None:
+def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:
     """Looks whether ``rewrite`` could keep everything.
 
     Raises:
         SequenceError: with the reason, for samples that are not stored as they are decoded.
     """
     _check(header.path, tiff_pages.layout(header.path), picked)
+    return ""
 
 
 def _check(path: Path, layout: Layout, picked: Picked) -> Page:

@@ -8,7 +8,5 @@ from __future__ import annotations
 import importlib
 import sys
 
-
-def install() -> None:
-    """Makes ``import nuke`` find the fake, for this process."""
-    sys.modules.setdefault("nuke", importlib.import_module("nuke_fake.nuke"))
+# ``import nuke`` finds the fake from here on.
+sys.modules.setdefault("nuke", importlib.import_module("nuke_fake.nuke"))

@@ -56,7 +56,9 @@ class Knob:
         return self._raw
 
     def fromScript(self, script: str) -> None:
-        self._raw = script
+        changed, self._raw = script != self._raw, script
+        if changed:
+            self._node._changed(self)
 
     def setFlag(self, flag: int) -> None:
         self._flags |= flag

@@ -49,8 +49,8 @@ def _call(
     node: ast.Call, nodes: set[str], known: Mapping[str, set[str]]
 ) -> Iterator[tuple[int, str]]:
     words = [word for word in map(_text, node.args) if word]
-    if isinstance(node.func, ast.Name) and node.func.id == "group_node" and words[0] not in nodes:
-        yield node.lineno, f"the group has no node {words[0]}"
+    if isinstance(node.func, ast.Name) and node.func.id == "group_node":
+        yield from ((node.lineno, f"the group has no node {w}") for w in words if w not in nodes)
     if isinstance(node.func, ast.Name) and node.func.id == "_set" and words:
         if words[0] not in known["Infusion"]:
             yield node.lineno, f"Infusion has no knob {words[0]}"
@@ -73,6 +73,8 @@ def _comparison(
 
 
 def _owner(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute) and node.attr == "node":
+        return "Infusion"
     if isinstance(node, ast.Name):
         return OWNERS.get(node.id, "")
     is_root = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

@@ -55,6 +55,7 @@ class Node:
         if unknown:
             raise ValueError(f"{kind} has no knob {unknown[0]!r}")
         self._saved = set(knobs)
+        self._defaults = defaults
         every = {**defaults, **knobs}
         self._knobs = {each: stock_knob(self, each, raw) for each, raw in every.items()}
 
@@ -146,7 +147,8 @@ class Node:
     def writeKnobs(self, flags: int = 0) -> str:
         lines = []
         for name, knob in self._knobs.items():
-            if name in self._saved and not knob.getFlag(DO_NOT_WRITE):
+            changed = name in self._saved and knob._raw != self._defaults.get(name)
+            if changed and not knob.getFlag(DO_NOT_WRITE):
                 lines.append(f"{name} {_quoted(knob._raw)}")
         return "\n".join(lines)
 
@@ -254,13 +256,46 @@ def build(session: Session, nodes: tuple[Parsed, ...], name: str) -> Group:
         if "+DO_NOT_WRITE" in user.flags:
             group._knobs[user.name].setFlag(DO_NOT_WRITE)
     session.nodes[name] = group
-    made = {top.id: group}
+    made: dict[str, Node] = {top.id: group}
     for each in nodes[1:]:
         node = Node(session, each.kind, each.name, group, {n: r for n, r in each.knobs.items()})
         node._inputs = [made.get(id_) for id_ in each.inputs]
         made[each.id] = node
         session.nodes[node.fullName()] = node
     return group
+
+
+def dump(session: Session) -> str:
+    """The whole script as Nuke saves it: each node after those that it is connected to."""
+    tops = [node for node in session.nodes.values() if node._above is session.root]
+    parts = []
+    for node in sorted(tops, key=lambda each: isinstance(each, Group)):
+        for source in reversed(node._inputs):
+            parts.append(f"push ${source.name()}" if source else "push 0")
+        if isinstance(node, Group):
+            parts.append(saved(node).partition("\n")[2].rstrip())
+        else:
+            body = f" inputs {node.inputs()}\n name {node.name()}\n{node.writeKnobs()}"
+            parts.append(f"{node.Class()} {{\n{body}\n}}")
+        parts.append(f"set {node.name()} [stack 0]")
+    return "\n".join(parts) + "\n"
+
+
+def read_script(session: Session, text: str) -> None:
+    """Makes the nodes of a whole script."""
+    nodes = parse(text)
+    made: dict[str, Node] = {}
+    for i, each in enumerate(nodes):
+        if each.depth:
+            continue
+        if each.kind == "Group":
+            inner = tuple(node for node in nodes[i + 1 :] if node.id.startswith(each.id + "."))
+            made[each.id] = build(session, (each, *inner), each.name)
+        else:
+            made[each.id] = create(session, each.kind, {**each.knobs, "name": each.name})
+        made[each.id]._inputs = [made.get(source) for source in each.inputs]
+    for node in made.values():
+        node._call("onCreate")
 
 
 def saved(node: Group) -> str:
@@ -270,6 +305,9 @@ def saved(node: Group) -> str:
     kept = []
     for line in head.splitlines():
         name = line.strip().split(" ")[0]
+        if name == "name" and line.startswith(" name "):
+            kept.append(f" name {node.name()}")
+            continue
         knob = node.knob(name) if line.startswith(" ") else None
         is_value = knob is not None and name not in ("onCreate", "knobChanged", "help", "label")
         if is_value and knob is not None and knob.getFlag(DO_NOT_WRITE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from nuke_fake.knobs import (
@@ -28,7 +29,18 @@ from nuke_fake.knobs import (
     Tab_Knob,
     Text_Knob,
 )
-from nuke_fake.nodes import FrameRange, Group, Node, Root, Session, build, create, load_gizmo
+from nuke_fake.nodes import (
+    FrameRange,
+    Group,
+    Node,
+    Root,
+    Session,
+    build,
+    create,
+    dump,
+    load_gizmo,
+    read_script,
+)
 from nuke_fake.script import parse
 
 __all__ = [
@@ -109,6 +121,33 @@ def scriptReadText(s: str) -> None:
     group = build(_session, nodes, nodes[0].name if nodes[0].name not in _session.nodes
                   else f"{nodes[0].name}_copy")  # fmt: skip
     group._call("onCreate")
+
+
+def scriptSaveAs(filename: str, overwrite: int = 0) -> None:
+    root()["name"]._raw = filename
+    Path(filename).write_text(dump(_session), encoding="utf-8")
+    _session.modified = False
+
+
+def scriptClear() -> None:
+    _begin(gui=_session.gui, views=_session.views)
+
+
+def scriptOpen(filename: str) -> None:
+    root()["name"]._raw = filename
+    read_script(_session, Path(filename).read_text(encoding="utf-8"))
+
+
+def sample(node: Node, channel: str, x: int, y: int) -> float:
+    from nuke_fake.render import Context, picture
+
+    plane = picture(node, Context(node.frameRange().first(), gui=GUI))[channel]
+    return float(plane[plane.shape[0] - 1 - y, x])
+
+
+def execute(nameOrNode: Node, start: int, end: int) -> None:
+    nameOrNode["disable"].setValue(False)
+    executeMultiple([nameOrNode], [[start, end, 1]], ["main"])
 
 
 def views() -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import OpenImageIO as oiio
-
 from nuke_fake.knobs import File_Knob, number
 from nuke_fake.nodes import Node
 

@@ -8,23 +8,27 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-import nuke_fake
+from nuke_fake import nuke
+from nuke_fake.nodes import Group, Session
 from nuke_fake.render import save
-
-nuke_fake.install()
-from nuke_fake import nuke  # noqa: E402
-from nuke_fake.nodes import Group, Session  # noqa: E402
+from nuke_fake.script import GIZMO
 
 ROOT = Path(__file__).parents[2]
+GIZMO_TEXT = GIZMO.read_text(encoding="utf-8")
 FIRST, LAST = 1001, 1004
 HEIGHT, WIDTH = 24, 32
 
 STAND_IN = '''
 """A stand-in for Infusion: does as the commands do that the node starts, in no time."""
 import json, os, pathlib, shutil, sys, time
+if "check" in sys.argv or "doctor" in sys.argv:
+    print(json.dumps({"seconds": 120.0, "device": "a toaster", "memory_needed": 2**31,
+        "disk_needed": 2**28, "hole_pixels": [3, 0], "count": 2, "faults": [],
+        "devices": {"auto device name": "a toaster"}}))
+    sys.exit()
 folder = pathlib.Path.cwd()
 job = json.loads((folder / "settings.json").read_text())
 (folder / "seen.json").write_text(json.dumps(
@@ -38,17 +42,13 @@ def end(code, message):
         {"code": code, "message": message, "hint": "do this"}))
     status("stopped" if code == 130 else "failed", 40.0)
     sys.exit(code)
-if "check" in sys.argv or "doctor" in sys.argv:
-    print(json.dumps({"seconds": 120.0, "device": "a toaster", "memory_needed": 2**31,
-        "disk_needed": 2**28, "hole_pixels": [3, 0], "count": 2, "faults": [],
-        "devices": {"auto device name": "a toaster"}}))
-    sys.exit()
 if job["seed"] == 13:
     end(2, "this job cannot run: seed 13")
 (folder / "cancel").unlink(missing_ok=True)  # as Infusion does: an old one does not count
 status("running", 40.0)
 print("at work", flush=True)
-while job["seed"] == 7 and not (folder / "go").exists():  # a long job
+end_at = time.monotonic() + 60
+while job["seed"] == 7 and not (folder / "go").exists() and time.monotonic() < end_at:
     if (folder / "cancel").exists():
         end(130, "stopped, with a checkpoint")
     time.sleep(0.02)
@@ -57,7 +57,7 @@ for name in ("result", "matte"):
     (folder / name).mkdir(exist_ok=True)
 for frame in range(first, last + 1):
     for name, pattern in (("result", job["plate"]), ("matte", job["matte"])):
-        source = folder / pattern.replace("####", "%04d") % frame
+        source = folder / (pattern.replace("####", "%04d") % frame)
         shutil.copy(source, folder / name / f"{name}.{frame:04d}.exr")
 (folder / "result.json").write_text("{}")
 status("done", 100.0)
@@ -77,6 +77,11 @@ def python_with_infusion(folder: Path) -> Path:
 def python_with_stand_in(folder: Path) -> Path:
     """A new environment's Python that has a stand-in for Infusion."""
     return _environment(folder, {"infusion_cli.py": STAND_IN})
+
+
+def bare_python(folder: Path) -> Path:
+    """A new environment's Python that has nothing."""
+    return _environment(folder, {})
 
 
 def _environment(folder: Path, files: dict[str, str]) -> Path:
@@ -129,12 +134,26 @@ def read(file: str, **knobs: object) -> nuke.Node:
     )
 
 
+def as_nukes(node: nuke.Node) -> Any:
+    """The node for a function of ours, which knows Nuke's types and not the fake's."""
+    return node
+
+
 def press(node: Group, name: str) -> None:
     """Presses a button of the node's panel."""
     knob = node[name]
     assert isinstance(knob, nuke.PyScript_Knob)
     assert knob.enabled(), f"{name} cannot be pressed"
     knob.execute()
+
+
+def let_them_end() -> None:
+    """Waits for the processes that this one has started."""
+    from infusion_launch import reap
+
+    end = time.monotonic() + 30
+    while reap() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:

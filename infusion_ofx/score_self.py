@@ -1,0 +1,129 @@
+"""The self-score: which fill is the best, told by the shot itself. No files.
+
+A hole of the same shape and motion as the real one is planted over known pixels beside it, kept out
+of all that is learnt or copied from, and filled by each method; there the truth is known. The same
+shot gives the same planted hole and the same score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infusion_ofx.score import scores
+
+__all__ = ["Planting", "judge", "plant"]
+
+STRETCH = 16
+"""Frames that a planted hole lasts, at most: those round the frame whose hole is the largest."""
+
+GAP = 6
+"""Pixels that stay known between the real hole and the planted one."""
+
+ENOUGH = 0.8
+"""Share, of the most of the hole that finds room anywhere, that a nearer place must hold."""
+
+FEWEST = 256
+"""Pixels times frames; less says nothing."""
+
+Mask = NDArray[np.bool_]
+Clip = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Planting:
+    """Where a hole is planted, in rows and columns of the masks that ``plant`` was given."""
+
+    start: int
+    """First frame, counted from 0."""
+    top: int
+    left: int
+    mask: Mask
+    """(t, h, w): the planted hole."""
+
+
+def plant(unknown: Mask) -> Planting | None:
+    """A place for a hole like that of a shot, or None where there is no room.
+
+    unknown: (T, H, W), bool; the hole and whatever else is not known. The nearest place is taken
+    that holds most of it: what is close is most like what is missing.
+    """
+    sizes = unknown.sum(axis=(1, 2))
+    if not sizes.any():
+        return None
+    start = min(max(int(sizes.argmax()) - STRETCH // 2, 0), max(len(unknown) - STRETCH, 0))
+    stretch = unknown[start : start + STRETCH]
+    rows, columns = (np.flatnonzero(stretch.any(axis=(0, axis))) for axis in (2, 1))
+    top, left = int(rows[0]), int(columns[0])
+    shape = stretch[:, top : rows[-1] + 1, left : columns[-1] + 1]
+    taken = _grown(stretch)
+    found = []
+    for y, x in _places(taken.shape, shape.shape):
+        here = shape & ~taken[:, y : y + shape.shape[1], x : x + shape.shape[2]]
+        found.append((int(here.sum()), -math.hypot(y - top, x - left), y, x))
+    most = max((count for count, *_ in found), default=0)
+    if most < FEWEST:
+        return None
+    _, y, x = max(place[1:] for place in found if place[0] >= ENOUGH * most)
+    mask = shape & ~taken[:, y : y + shape.shape[1], x : x + shape.shape[2]]
+    return Planting(start, y, x, mask)
+
+
+def _places(room: tuple[int, ...], size: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Rows and columns at which a box fits, an eighth of its side apart."""
+    steps = (max(1, side // 8) for side in size[1:])
+    rows, columns = (
+        range(0, length - side + 1, step)
+        for length, side, step in zip(room[1:], size[1:], steps, strict=True)
+    )
+    return ((y, x) for y in rows for x in columns)
+
+
+def _grown(mask: Mask) -> Mask:
+    """The mask (T, H, W) and all within ``GAP`` of it in its frame."""
+    grown: Mask = mask.copy()
+    for axis in (1, 2):
+        before = grown.copy()
+        for step in range(1, GAP + 1):
+            ahead = [slice(None)] * 3
+            behind = [slice(None)] * 3
+            ahead[axis], behind[axis] = slice(step, None), slice(None, -step)
+            grown[tuple(ahead)] |= before[tuple(behind)]
+            grown[tuple(behind)] |= before[tuple(ahead)]
+    return grown
+
+
+def judge(fills: Mapping[str, Clip], truth: Clip, hole: Mask) -> dict[str, dict[str, float]]:
+    """The figures of score.py for each fill, and ``fault``, by which they are compared: 0 is right.
+
+    fills: by name, (T, H, W, C) linear light, ``smooth`` among them: what costs nothing and must be
+    beaten. truth: the same. hole: (T, H, W), bool.
+
+    The fault is the distance of the patches, as they are and without their mean, over that of the
+    smooth fill; and the stops by which frame differences, sharpness and seam are off. PSNR and SSIM
+    are not in it: they favour a blur.
+    """
+    figures = {name: scores(fill, truth, hole) for name, fill in fills.items()}
+    smooth = figures["smooth"]
+    for found in figures.values():
+        found["fault"] = (
+            2 * _over(found["swd"] + found["swd_texture"], smooth["swd"] + smooth["swd_texture"])
+            + abs(_stops(found["frame_difference"]))
+            + abs(_stops(found["sharpness"]))
+            + max(_stops(found["seam"]), 0.0)
+        )
+    return figures
+
+
+def _over(value: float, reference: float) -> float:
+    return value / reference if reference > 0 else float(value > 0)
+
+
+def _stops(ratio: float) -> float:
+    """A ratio in stops; 0 where the hole is too small for it."""
+    return math.log2(ratio) if ratio > 0 and math.isfinite(ratio) else 0.0
