@@ -194,27 +194,28 @@ def _losses(facts: Facts) -> str:
 
 
 def _self_score(score: Mapping[str, Any]) -> str:
-    """Whatever the engine has left of itself: its sentences first, then figures, by method where it
-    tells methods apart."""
-    if not score:
+    """Which method's fill was taken, take by take, and by what figures."""
+    takes = {take: told for take, told in score.items() if isinstance(told, dict)}
+    if not takes:
         return ""
-    words = [f"<p>{escape(value)}</p>" for value in score.values() if isinstance(value, str)]
-    rows = [[n, v] for n, v in score.items() if isinstance(v, int | float)]
-    plain = table(["figure", "value"], rows) if rows else ""
-    groups = {name: value for name, value in score.items() if isinstance(value, dict)}
-    flat = {n: v for n, v in groups.items() if not any(isinstance(x, dict) for x in v.values())}
-    deep = {n: v for n, v in groups.items() if v and all(isinstance(x, dict) for x in v.values())}
-    tables = [_methods(name, methods) for name, methods in {"method": flat, **deep}.items()]
-    return "<h2>Self-score</h2>" + "".join([*words, plain, *tables])
+    tables = "".join(_take_score(take, told) for take, told in takes.items())
+    return (
+        "<h2>Self-score</h2><p>A hole like the real one was planted beside it, where the truth is "
+        "known, kept out of all that was learnt, and filled by each method. The one with the least "
+        "fault was taken; 0 is right. It says which method suits this shot, not that the fill is "
+        f"good enough.</p>{tables}"
+    )
 
 
-def _methods(name: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """One row a method, one column a figure; nothing without methods."""
-    if not methods:
-        return ""
+def _take_score(take: str, told: Mapping[str, Any]) -> str:
+    """One row a method, one column a figure."""
+    scores = told.get("scores")
+    methods = scores if isinstance(scores, dict) else {}
     figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
+    figures.sort(key=lambda figure: figure != "fault")
     rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
-    return table([name, *figures], rows)
+    chosen = f"Take {take}: {told.get('chosen')} was taken."
+    return f"<p>{escape(chosen)}</p>" + table(["method", *figures], rows)
 
 
 def _settings(content: Page) -> str:
@@ -224,6 +225,7 @@ def _settings(content: Page) -> str:
     used = {f"{name}, in use": value for name, value in facts.arithmetic.items()}
     told = {**made, **used, **job.to_dict()}
     rows = [[name, "" if value is None else str(value)] for name, value in told.items()]
+    took = [[kind, each.get("seconds"), each.get("voxels")] for kind, each in facts.cost.items()]
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
     ]
@@ -231,6 +233,7 @@ def _settings(content: Page) -> str:
     return (
         "<h2>Attempts</h2>"
         + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)
+        + (table(["engine", "seconds", "voxels passed forward"], took) if took else "")
         + "<h2>To do it again, and to look further</h2><pre>"
         + escape("\n".join(shown))
         + "</pre><h2>Settings</h2>"
