@@ -63,6 +63,7 @@ def page(content: Page) -> Iterator[str]:
             _losses(facts),
             _self_score(facts.self_score),
             _settings(content),
+            _manifest(examined) if examined else "",
         ],
         _blocks(examined) if examined else (),
     )
@@ -78,9 +79,9 @@ def document(
 ) -> Iterator[str]:
     """A whole HTML document with our style and scripts in it, and leave for nothing else.
 
-    scripts: files of web/, run in that order after the body. body: HTML. rest: HTML before the
-    scripts, which may be large. live: the page may ask the server that gave it, and no other. The
-    policy names style and script by their digests.
+    scripts: files of web/, run in that order after the body. body: HTML. rest: HTML after the
+    scripts, which may be large, and is still to come when they run. live: the page may ask the
+    server that gave it, and no other. The policy names style and script by their digests.
     """
     style = _web("report.css")
     script = '"use strict";\n(() => {\n' + "\n".join(map(_web, scripts)) + "})();\n"
@@ -98,9 +99,9 @@ def document(
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
     )
     yield "\n".join(part for part in body if part)
-    yield from rest
     if scripts:
         yield f"\n<script>{script}</script>"
+    yield from rest
     yield "\n</body>\n</html>\n"
 
 
@@ -242,15 +243,14 @@ def _settings(content: Page) -> str:
 
 
 def _blocks(examined: Examined) -> Iterator[str]:
-    """The frames as blocks that no browser runs, and what the viewer must know of them."""
+    """The frames as blocks that no browser runs, the first to be seen first."""
     for name, blocks in (("shot", examined.shot), ("region", examined.region)):
         for frame, block in blocks.items():
             yield f'\n<script type="text/plain" id="{name}-{frame}">{block["text"]}</script>'
-    text = json.dumps(_manifest(examined), allow_nan=False).replace("<", "\\u003c")
-    yield f'\n<script type="application/json" id="manifest">{text}</script>'
 
 
-def _manifest(examined: Examined) -> dict[str, Any]:
+def _manifest(examined: Examined) -> str:
+    """What the viewer must know of the frames, as a block of JSON."""
     sizes = {"shot": (examined.proxy, SHIFT), "region": (examined.region_size, 0)}
     blocks = {"shot": examined.shot, "region": examined.region}
     layers = {
@@ -263,7 +263,9 @@ def _manifest(examined: Examined) -> dict[str, Any]:
         for name, (size, shift) in sizes.items()
     }
     said = {check.frame: _said(check) for check in examined.checks}
-    return {"frames": list(said), "rate": RATE, "layers": layers, "said": said}
+    facts = {"frames": list(said), "rate": RATE, "layers": layers, "said": said}
+    text = json.dumps(facts, allow_nan=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="manifest">{text}</script>'
 
 
 def _said(check: Checked) -> str:
