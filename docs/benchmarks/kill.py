@@ -311,7 +311,7 @@ def main() -> int:
         for count in range(facts["rounds"], arguments.rounds):
             if time.monotonic() - began > 60 * arguments.minutes:
                 break
-            place, number = count % len(stages), SIGNALS[count // len(stages) % 3]
+            place, number = count % len(stages), SIGNALS[(count + count // len(stages)) % 3]
             stage, later = stages[place], [each.task for each in stages[place + 1 :]]
             tally = tallies[f"{stage.task} {number.name}"]
             chance = random.Random(f"{arguments.seed} {count}")
