@@ -49,7 +49,7 @@ from infusion_ofx.job import Job
 from infusion_ofx.watch import Watch
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-FRAMES = range(1001, 1009)
+FRAMES = range(1001, 1007)
 PACES = {"at each step": 0.0, "at the end": 5.0}
 """How often checkpoints are written, in minutes: the tasks here take seconds."""
 
@@ -178,7 +178,7 @@ def unbroken(root: Path, counter: Counter) -> tuple[list[Stage], Path]:
     make_shot(shot)
     job = Job(
         f"{shot}/plate.####.exr", f"{shot}/matte.####.exr", f"{shot}/out/", recipe="final",
-        intervals=2, steps=3, sampling_steps=6, threads=1, device="cpu", checkpoint_minutes=0.0,
+        intervals=2, steps=2, sampling_steps=4, threads=1, device="cpu", checkpoint_minutes=0.0,
     )  # fmt: skip
     folder = submit(job)
     found = []
