@@ -5,7 +5,7 @@ from __future__ import annotations
 import nuke
 
 import infusion_check
-from infusion_export import Inputs, digest, hand_over, unrecorded
+from infusion_export import Inputs, digest, hand_over, stamp, unrecorded
 from infusion_launch import commands, find_interpreter, launch
 from infusion_settings import (
     NODE_VERSION,
@@ -76,6 +76,7 @@ def _facts(node: nuke.Node, name: str, inputs: Inputs) -> dict[str, object]:
         "last": frames.last,
         "views": list(inputs.files),
         "digest": name,
+        "stamp": stamp(node),
         "inputs_of": inputs.owner,
         "source": inputs.is_source,
         "takes": node["takes"].value(),
