@@ -39,7 +39,7 @@ import torch
 from infusion_ofx import __version__
 from infusion_ofx.assemble import Count
 from infusion_ofx.begin import submit
-from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.compute import Compute, processor
 from infusion_ofx.errors import exit_code_of
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
@@ -286,6 +286,7 @@ def _names(shot: Path) -> set[str]:
 def _begun(output: Path, seed: int) -> dict[str, Any]:
     """The figures that are there, or none yet."""
     none = {"version": __version__, "seed": seed, "rounds": 0, "seconds": 0.0}
+    none |= {"frames": len(FRAMES), "machine": f"{processor()}, {os.cpu_count()} processors"}
     none |= {"failures": [], "tasks": {}}
     found = json.loads(output.read_text(encoding="utf-8")) if output.exists() else none
     if (found["version"], found["seed"]) != (__version__, seed):
