@@ -10,25 +10,28 @@ from typing import Any
 
 HEAD = """# Killed at any moment
 
-Each round takes a tiny shot ({frames} frames, `--recipe final` with two intervals) as an unbroken job had left it before
-one task, starts that task, sends it a signal after a random time, and looks at the frames that are there. Then the task
-and all after it are run, and every frame and every file of the job is held against the unbroken job's. In a quarter of
-the rounds a twin of the task runs at the same time and is left alone. Half of the rounds write a checkpoint at each step,
-half at the end alone, which is what the default of 5 minutes is to tasks of seconds.
+Each round takes a tiny shot ({frames} frames, `--recipe final` with two intervals) as an unbroken
+job had left it before one task, starts that task, sends it a signal after a random time, and looks
+at the frames that are there. Then the task and all after it are run, and every frame and every file
+of the job is held against the unbroken job's. In a quarter of the rounds a twin of the task runs at
+the same time and is left alone. Half of the rounds write a checkpoint at each step, half at the end
+alone, which is what the default of 5 minutes is to tasks of seconds.
 
-`python docs/benchmarks/kill.py --rounds {rounds} -o docs/benchmarks/kill.json` gave, on {machine}, in {minutes:.0f}
-minutes: **{rounds} rounds, {failures} failures**. A failure would be a frame that is torn, missing or not the unbroken job's
-to the last byte, a file too many or too few, or a task that ends in an error.
+`python docs/benchmarks/kill.py --rounds {rounds} -o docs/benchmarks/kill.json` gave, on {machine},
+in {minutes:.0f} minutes: **{rounds} rounds, {failures} failures**. A failure would be a frame that
+is torn, missing or not the unbroken job's to the last byte, a file too many or too few, or a task
+that ends in an error.
 
-| task | signal | rounds | ended by it | in the midst of a file | with a twin | steps redone, of those the task has |
+| task | signal | rounds | ended by it | midway in a file | with a twin | steps redone |
 | --- | --- | ---: | ---: | ---: | ---: | --- |
 """
 
 FOOT = """
-*Ended by it*: the other rounds' tasks were done before the signal came. *In the midst of a file*: a half-written
-temporary was left, which the next attempt has removed. *Steps redone* are counted over the rounds without a twin
-that were ended by the signal; of `prepare` none are counted, since all of it is done again, and of `assemble` a step is a
-frame.
+*Ended by it*: the other rounds' tasks were done before the signal came. *Midway in a file*: a
+half-written temporary was left, which the next attempt has removed. *Steps redone*: of those that
+the task has, over the rounds without a twin that the signal has ended; of `prepare` none are
+counted, since all of it is done again, and of `assemble` a step is a frame: it writes all of them
+again.
 """
 
 
