@@ -39,13 +39,16 @@ def rows(tasks: Mapping[str, Any]) -> Iterator[str]:
     """A line of the table for each task and signal."""
     for name, tally in tasks.items():
         task, signal = name.split()
-        redone = "; ".join(
-            f"{tally['redone'][pace]} of {steps}, checkpoints {pace}"
-            for pace, steps in sorted(tally["steps"].items(), reverse=True)
-            if steps
-        )
+        redone, steps = tally["redone"], tally["steps"]
+        said = [
+            f"{redone[pace]} of {steps[pace]}, checkpoints {pace}"
+            for pace in sorted(steps, reverse=True)
+            if steps[pace]
+        ]
+        if task == "assemble" and said:
+            said = [f"{sum(redone.values())} of {sum(steps.values())}"]
         cells = [task, signal.removeprefix("SIG"), tally["rounds"], tally["hit"], tally["writing"]]
-        yield "| " + " | ".join(map(str, [*cells, tally["twins"], redone or "-"])) + " |"
+        yield "| " + " | ".join(map(str, [*cells, tally["twins"], "; ".join(said) or "-"])) + " |"
 
 
 def main() -> None:
