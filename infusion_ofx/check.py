@@ -49,6 +49,8 @@ class Report:
     """The largest part of a frame that is loaded."""
     windows: int
     """Blocks that each sampling step runs through the network."""
+    method: str
+    prior: str
     recipe: str
     weights: int
     intervals: int
@@ -83,6 +85,7 @@ class Report:
             + (f"; empty in {self.empty_frames}" if self.empty_frames else ""),
             f"output    {self.output}",
             f"region    up to {self.region} a frame, {self.windows} windows",
+            f"method    {self.method}, prior {self.prior}",
             f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
             f"{self.training_steps} training steps, {self.sampling_steps} sampling steps"
             + (f", {self.takes} takes" if self.takes > 1 else ""),
@@ -126,6 +129,8 @@ def check(job: Job) -> Report:
         empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
         region=f"{widest.width} x {widest.height}",
         windows=len(layout.windows),
+        method=job.method,
+        prior=job.prior,
         recipe=job.recipe,
         weights=weights,
         intervals=recipe.intervals,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from infusion_ofx.engine.volume import Volume
@@ -60,6 +61,6 @@ def choose(prepared: Prepared, made: Mapping[str, Volume]) -> tuple[Choice, Volu
     return Choice(best, scores), made.get(kinds[best])
 
 
-def _light(prepared: Prepared, frame: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _light(prepared: Prepared, frame: Tensor) -> NDArray[np.float32]:
     """(h, w, C) of a working-range picture (C, h, w)."""
-    return prepared.working.decode(frame).permute(1, 2, 0).numpy()
+    return np.asarray(prepared.working.decode(frame).permute(1, 2, 0).numpy())

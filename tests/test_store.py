@@ -18,7 +18,7 @@ import OpenImageIO as oiio
 import pytest
 
 from infusion_ofx.errors import InfusionError, JobError, SequenceError
-from infusion_ofx.sequence.atomic import clock_of
+from infusion_ofx.sequence.atomic import clock_of, whole_file
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence, sweep
 
@@ -380,6 +380,29 @@ def test_the_clock_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     assert before <= os.stat(tmp_path / "file").st_mtime <= clock_of(tmp_path)
     assert abs(clock_of(tmp_path / "none") - time.time()) < 60
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_process_has_left_is_swept_at_once_and_a_live_ones_is_not(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from infusion_ofx.sequence.atomic import whole_file\n"
+        "with whole_file(Path(sys.argv[1])) as file: print(file.name, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "p.exr"], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    ) as writer, whole_file(tmp_path / "q.exr") as ours:  # fmt: skip
+        assert writer.stdout is not None
+        theirs = writer.stdout.readline().strip()
+        sweep(tmp_path)
+        assert set(os.listdir(tmp_path)) == {theirs, ours.name}
+        writer.kill()
+        writer.wait()
+        sweep(tmp_path)
+        assert os.listdir(tmp_path) == [ours.name]
+    assert os.listdir(tmp_path) == ["q.exr"]
 
 
 def test_only_our_own_old_temporaries_are_swept(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ def _compare(shot: Path, truth: Path) -> list[str]:
 
 
 def _temporaries(shot: Path) -> list[Path]:
-    """What a killed process leaves of the file that it was writing; swept when it is a day old."""
+    """What a killed process leaves of the file that it was writing; its next attempt sweeps it."""
     return list(shot.rglob(".*.tmp"))
 
 
@@ -279,8 +279,7 @@ def _strays(shot: Path, truth: Path) -> list[str]:
 
 
 def _names(shot: Path) -> set[str]:
-    hidden = set(_temporaries(shot))
-    files = (path for path in shot.rglob("*") if path.is_file() and path not in hidden)
+    files = (path for path in shot.rglob("*") if path.is_file())
     return {str(path.relative_to(shot)) for path in files if path.parent.name != "logs"}
 
 
