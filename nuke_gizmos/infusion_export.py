@@ -116,8 +116,9 @@ def _upstream(node: nuke.Node | None) -> list[nuke.Node]:
 
 
 def _told(node: nuke.Node) -> str:
-    text = str(node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY | nuke.TO_SCRIPT))
-    kept = [line for line in text.splitlines() if line.split(" ")[0] not in _LAYOUT]
+    names = str(node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY)).split()
+    knobs = [(name, node.knob(name)) for name in sorted(names) if name not in _LAYOUT]
+    kept = [f"{name} {knob.toScript()}" for name, knob in knobs if knob is not None]
     return "\n".join([node.Class(), *kept, ""])
 
 

@@ -87,6 +87,24 @@ def test_while_it_runs_the_node_says_how_far_it_is(tmp_path: Path, python: Path)
     shot.until(lambda: done(node))
 
 
+def test_resume_asks_when_the_knobs_say_something_else_by_now(tmp_path: Path, python: Path) -> None:
+    session, node = shot.begin(tmp_path, python)
+    node["seed"].setValue(7)
+    shot.press(node, "start")
+    shot.until(lambda: "40%" in str(node["status_label"].value()))
+    shot.press(node, "stop")
+    shot.until(lambda: "stopped" in str(node["status"].value()))
+    node["steps"].setValue(9)
+    session.answers = [False, True]
+    shot.press(node, "resume")
+    assert "steps: not as v001 was started with" in session.messages[-1]
+    assert "stopped" in node["status"].value()
+    (tmp_path / "infusion/Infusion1/v001/main/go").touch()
+    shot.press(node, "resume")
+    shot.until(lambda: done(node))
+    assert "steps" not in job_of(tmp_path), "with its own settings"
+
+
 def test_nothing_is_looked_at_while_nuke_renders(tmp_path: Path, python: Path) -> None:
     _, node = shot.begin(tmp_path, python)
     run(node)
