@@ -105,8 +105,7 @@ def clips(job: Job, report: Path) -> dict[str, Clip]:
 @pytest.fixture(params=["GlPainter", "FlatPainter"])
 def page(request: pytest.FixtureRequest, chromium: Browser, report: Path) -> Iterator[Page]:
     """The page as it opens, once with WebGL and once without; it must complain of nothing."""
-    context = chromium.new_context(viewport={"width": 900, "height": 700})
-    page = context.new_page()
+    page = new_page(chromium)
     said: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: said.append(message.text))
@@ -120,7 +119,14 @@ def page(request: pytest.FixtureRequest, chromium: Browser, report: Path) -> Ite
     assert said == []
     own = report.as_uri().partition("#")[0]
     assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} == {own}
-    context.close()
+    page.close()
+
+
+def new_page(chromium: Browser) -> Page:
+    """A page that is patient: a busy machine is no failure."""
+    page = chromium.new_page(viewport={"width": 900, "height": 700})
+    page.set_default_timeout(240_000)
+    return page
 
 
 def shown(page: Page) -> Clip:
@@ -230,7 +236,7 @@ def test_names_that_try_to_be_html_are_text(page: Page) -> None:
 
 
 def test_the_policy_lets_nothing_run_but_our_own(chromium: Browser, report: Path) -> None:
-    page = chromium.new_page()
+    page = new_page(chromium)
     page.goto(report.as_uri())
     page.evaluate("location.hash = '<script>alert(1)</script>'")
     planted = "const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
@@ -245,7 +251,7 @@ def test_the_policy_lets_nothing_run_but_our_own(chromium: Browser, report: Path
 def test_a_head_of_the_batchs_table_sorts_by_its_column(chromium: Browser, tmp_path: Path) -> None:
     shots = [Shot(name, None) for name in ("sh020", "sh010", "sh030")]
     write_batch(shots, tmp_path / "batch.html")
-    page = chromium.new_page()
+    page = new_page(chromium)
     page.goto((tmp_path / "batch.html").as_uri())
     page.get_by_role("button", name="shot").click()
     orders = [page.locator("tbody td:nth-child(2)").all_inner_texts()]
@@ -259,13 +265,13 @@ def test_the_live_page_follows_its_job_and_leads_to_the_report(
     chromium: Browser, report: Path
 ) -> None:
     live = Live(report.parents[1])
-    page = chromium.new_page()
+    page = new_page(chromium)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     with server(live) as listening:
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         page.goto(f"http://127.0.0.1:{listening.server_address[1]}/{live.token}/")
-        page.get_by_role("link", name="The whole report").click(timeout=30_000)
+        page.get_by_role("link", name="The whole report").click()
         page.wait_for_selector("canvas[data-shown]")
         listening.shutdown()
     assert said == []
