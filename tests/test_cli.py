@@ -81,7 +81,7 @@ def test_every_verb_has_help(verb: str, flag: str) -> None:
     assert result.stdout.startswith(f"Usage: main {verb}")
 
 
-@pytest.mark.parametrize("verb", sorted(main.commands.keys() - {"farm", "nuke"}))
+@pytest.mark.parametrize("verb", sorted(main.commands.keys() - {"farm", "nuke", "ofx"}))
 def test_every_verb_shows_examples_and_its_exit_codes(verb: str) -> None:
     text = call(verb, "--help").stdout
     assert f"\n    infusion {verb}" in text and "Exit code" in " ".join(text.split())
