@@ -149,7 +149,7 @@ setup(
             "deadline>=0.60",
             "opencue-pyoutline>=1.37",
             "types-PyYAML>=6",
-            "types-nuke==13.2.8.0",
+            "types-nuke>=13.2",
         ],
         "review": ["opentimelineio>=0.17"],
         "bench": ["flip-evaluator>=1.6"],

@@ -25,7 +25,7 @@ from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 
-__all__ = ["begin", "go_on", "job_root", "plan", "record_of", "submit"]
+__all__ = ["begin", "folder_of", "go_on", "job_root", "plan", "record_of", "submit"]
 
 
 @contextmanager
@@ -78,6 +78,7 @@ def go_on(
         with attempting(folder, task, record.job) as attempt:
             if folder.cancelled():
                 raise Stopped("this job was cancelled", "`infusion cancel --undo` lets it go on")
+            folder.sweep()
             compute = _compute(folder, record.job, task)
             steps = _at_work(folder, record, compute, attempt, signals, on_progress)
             yield steps
@@ -112,6 +113,15 @@ def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobF
     if job.job_dir:
         return JobFolder(Path(job.job_dir)).take(record)
     return JobFolder.adopt(record, job_root(job), arithmetic)
+
+
+def folder_of(record: Record) -> JobFolder | None:
+    """The folder that this very job has, if it has one yet; changes nothing."""
+    job = record.job
+    if not job.job_dir:
+        return JobFolder.find(record, job_root(job))
+    folder = JobFolder(Path(job.job_dir))
+    return folder if folder.holds(record) else None
 
 
 def _compute(folder: JobFolder, job: Job, task: str) -> Compute:

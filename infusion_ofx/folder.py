@@ -89,7 +89,7 @@ class JobFolder:
         """The newest folder of this very job below ``root``, if there is one; changes nothing."""
         for path in reversed(_versions(root).values()):
             found = cls(path)
-            if found._holds(record) and found._begun_in(arithmetic):
+            if found.holds(record) and found._begun_in(arithmetic):
                 return found
         return None
 
@@ -100,7 +100,9 @@ class JobFolder:
             JobError: when another job is there, or the folder may not be written.
             TryAgainError: when the storage fails.
         """
-        if (self.path / "job.json").exists() and not self._holds(record):
+        # Of several jobs that want a new folder at once, one has it.
+        made = not self.path.exists() and self._claim(record)
+        if not made and (self.path / "job.json").exists() and not self.holds(record):
             raise JobError(
                 f"another job, or this one with other input, has the folder {str(self.path)!r}",
                 "choose another --job-dir",
@@ -184,6 +186,11 @@ class JobFolder:
         """What ``settle`` has kept; None where nothing was begun yet."""
         return read_json(self.work / "arithmetic" / "arithmetic.json") or None
 
+    def sweep(self) -> None:
+        """Removes what killed processes have left of the files that they were writing."""
+        for folder in (self.path, self.work, self.path / "tasks", self.report):
+            sweep(folder)
+
     def cancelled(self) -> bool:
         """Whether somebody asked this job to stop by leaving a file named ``cancel``."""
         return (self.path / "cancel").exists()
@@ -215,7 +222,7 @@ class JobFolder:
             "give the folder that `infusion run` or `infusion farm export` has named",
         )
 
-    def _holds(self, record: Record) -> bool:
+    def holds(self, record: Record) -> bool:
         """Whether the job here is this very job; one that cannot be read is not."""
         facts = read_json(self.path / "job.json")
         try:
@@ -255,8 +262,7 @@ class JobFolder:
             raise storage_error(self.path, error) from error
         self.cancel(False)
         write_json(self.path / "job.json", self._facts(record))
-        for folder in (self.path, self.work, self.path / "tasks", self.report):
-            sweep(folder)
+        self.sweep()
         return self
 
 

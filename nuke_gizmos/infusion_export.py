@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import nuke
 from infusion_settings import Span, group_node, span, views
 from infusion_versions import NodeError, Version, versions
 
-__all__ = ["Inputs", "digest", "hand_over", "is_source", "unrecorded"]
+__all__ = ["Inputs", "digest", "hand_over", "is_source", "stamp", "unrecorded"]
 
 _LAYOUT = ("xpos", "ypos", "selected", "note_font", "tile_color", "label", "postage_stamp", "name",
            "gl_color", "dope_sheet", "bookmark", "hide_input", "cached", "indicators")  # fmt: skip
 """Knobs that change no pixel."""
+
+_NUMBER = re.compile(r"%0?(\d*)d|#+")
 
 _UNTOUCHED = {
     "raw": True, "premultiplied": False, "auto_alpha": False, "on_error": "error",
@@ -67,6 +70,38 @@ def digest(node: nuke.Node) -> str:
     return total.hexdigest()
 
 
+def stamp(node: nuke.Node) -> str:
+    """Names the files that all Reads upstream read, by size and time of change: a plate that was
+    rendered anew under its old name is another."""
+    total = hashlib.sha1()
+    sources = [each for i in range(2) for each in _upstream(node.input(i))]
+    for read in (each for each in sources if each.Class() == "Read"):
+        for view in views(node):
+            for frame in range(int(read["first"].value()), int(read["last"].value()) + 1):
+                total.update(_status(_for_view(_file(read), view), frame).encode())
+    return total.hexdigest()
+
+
+def _status(pattern: str, frame: int) -> str:
+    path = _NUMBER.sub(lambda sign: f"{frame:0{_width(sign)}d}", pattern)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return f"{path} is not there\n"
+    return f"{path} {status.st_size} {status.st_mtime_ns}\n"
+
+
+def _width(sign: re.Match[str]) -> int:
+    """Digits of a place for the frame number: ``%04d`` and ``####`` have four."""
+    return len(sign[0]) if sign[0][0] == "#" else int(sign[1] or 1)
+
+
+def _file(read: nuke.Node) -> str:
+    knob = read["file"]
+    assert isinstance(knob, nuke.File_Knob), knob.name()
+    return str(knob.getEvaluatedValue() or "").replace("\\", "/")
+
+
 def _upstream(node: nuke.Node | None) -> list[nuke.Node]:
     """A node and all that it depends on, each once, in one order."""
     found: dict[str, nuke.Node] = {}
@@ -81,8 +116,9 @@ def _upstream(node: nuke.Node | None) -> list[nuke.Node]:
 
 
 def _told(node: nuke.Node) -> str:
-    text = str(node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY | nuke.TO_SCRIPT))
-    kept = [line for line in text.splitlines() if line.split(" ")[0] not in _LAYOUT]
+    names = str(node.writeKnobs(nuke.WRITE_NON_DEFAULT_ONLY)).split()
+    knobs = [(name, node.knob(name)) for name in sorted(names) if name not in _LAYOUT]
+    kept = [f"{name} {knob.toScript()}" for name, knob in knobs if knob is not None]
     return "\n".join([node.Class(), *kept, ""])
 
 
@@ -95,7 +131,7 @@ def hand_over(node: nuke.Node, version: Version, name: str) -> Inputs:
         NodeError: when the artist stops the render, or it fails.
     """
     frames, wanted = span(node), views(node)
-    earlier = _rendered_before(version, name, frames, wanted)
+    earlier = _rendered_before(node, version, name, frames, wanted)
     owner = earlier or version
     source = _source(node)
     if earlier is None:
@@ -118,12 +154,14 @@ def _path(version: Version, owner: Version, view: str, what: str) -> str:
 
 
 def _rendered_before(
-    version: Version, name: str, frames: Span, wanted: list[str]
+    node: nuke.Node, version: Version, name: str, frames: Span, wanted: list[str]
 ) -> Version | None:
     """An earlier version of the same inputs, whose files are all there."""
+    files = stamp(node)
     for earlier in reversed(versions(version.data_dir, version.node)):
         facts = earlier.facts()
-        whole = facts.get("digest") == name and facts.get("inputs_of") == earlier.name
+        same = facts.get("digest") == name and facts.get("stamp") == files
+        whole = same and facts.get("inputs_of") == earlier.name
         kinds = ["WriteMatte"] + ([] if facts.get("source") else ["WritePlate"])
         if whole and not _missing(earlier, kinds, frames, wanted):
             return earlier
@@ -184,9 +222,7 @@ def _source(node: nuke.Node) -> str | None:
     plate = node.input(0)
     if not node["use_source_files"].value() or plate is None or not is_source(plate, span(node)):
         return None
-    knob = plate["file"]
-    assert isinstance(knob, nuke.File_Knob)
-    text = str(knob.getEvaluatedValue()).replace("\\", "/")
+    text = _file(plate)
     return text if os.path.isabs(text) else None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import nuke
 
 import infusion_check
-from infusion_export import Inputs, digest, hand_over, unrecorded
+from infusion_export import Inputs, digest, hand_over, stamp, unrecorded
 from infusion_launch import commands, find_interpreter, launch
 from infusion_settings import (
     NODE_VERSION,
+    SETTINGS,
     current,
     data_dir,
     folder_name,
@@ -17,7 +18,7 @@ from infusion_settings import (
     views,
 )
 from infusion_show import ACTIVE, refresh
-from infusion_versions import NodeError, Version, reserve, write_json
+from infusion_versions import NodeError, Version, read_json, reserve, write_json
 from infusion_watch import look
 
 __all__ = ["own", "resume", "start"]
@@ -76,6 +77,7 @@ def _facts(node: nuke.Node, name: str, inputs: Inputs) -> dict[str, object]:
         "last": frames.last,
         "views": list(inputs.files),
         "digest": name,
+        "stamp": stamp(node),
         "inputs_of": inputs.owner,
         "source": inputs.is_source,
         "takes": node["takes"].value(),
@@ -116,6 +118,13 @@ def resume(node: nuke.Node) -> None:
     state = look(version).state
     if state in ACTIVE or state == "done":
         raise NodeError(f"{version.name} is {state}", "Start makes a new version.")
+    changed = _changed(node, version)
+    question = (
+        f"{', '.join(changed)}: not as {version.name} was started with. Go on as it was?\n"
+        "Start makes a new version with the new settings."
+    )
+    if changed and nuke.GUI and not nuke.ask(question):
+        return
     (version.path / "stop").unlink(missing_ok=True)
     for view in version.views:
         for name in ("cancel", "error.json"):
@@ -125,6 +134,13 @@ def resume(node: nuke.Node) -> None:
     with nuke.Undo(f"Infusion resumes {version.name}"):
         node["awaited"].setValue(version.number)
     refresh(node)
+
+
+def _changed(node: nuke.Node, version: Version) -> list[str]:
+    """Settings whose knobs say something else than the version was started with."""
+    kept = read_json(version.view(version.views[0]) / "settings.json")
+    names = sorted(set(SETTINGS) & (kept.keys() | settings(node).keys()))
+    return [name for name in names if kept.get(name) != settings(node).get(name)]
 
 
 def own(node: nuke.Node) -> Version:

@@ -191,10 +191,13 @@ def test_shots_that_would_write_over_each_other_are_told_and_the_first_is_done(
             shot.folder, {"shot": "a", "output": "out/"}, {"shot": "b", "output": "link/"},
             {"shot": "c", "output": "out/c.####.exr"}, {"shot": "d", "plate": "a/plate.####.exr",
             "matte": "a/matte.####.exr", "output": "b/", "in_place": True},
+            *({"shot": name, "plate": "a/plate.####.exr", "matte": "a/matte.####.exr",
+               "job_dir": "job"} for name in ("e", "f")),
         )
     )  # fmt: skip
     wrong = faults(found)
-    assert list(wrong) == ["b", "d"]
+    assert list(wrong) == ["b", "d", "f"]
+    assert "job/job.json' is the output of shot 'e' as well" in wrong["f"]
     assert "plate.1001.exr' is the output of shot 'a' as well" in wrong["b"]
     assert "is an input of shot 'b' as well" in wrong["d"]
 

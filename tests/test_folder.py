@@ -274,3 +274,19 @@ def test_a_folder_that_was_chosen_beforehand_is_taken_as_it_is(tmp_path: Path) -
     assert again.read(paths=None).job == record.job, "and the same job goes on"
     with pytest.raises(JobError, match="another job"):
         JobFolder(chosen).take(replace(record, job=replace(record.job, seed=1)))
+
+
+def test_of_jobs_that_want_one_new_folder_at_once_one_has_it(tmp_path: Path) -> None:
+    chosen = tmp_path / "new" / "folder"
+    jobs = [replace(JOB, job_dir=str(chosen), seed=seed) for seed in range(8)]
+
+    def take(job: Job) -> int | None:
+        try:
+            JobFolder(chosen).take(Record(job, "0.1.0", "abc", STAGES))
+        except JobError:
+            return None
+        return job.seed
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        (winner,) = (seed for seed in pool.map(take, jobs) if seed is not None)
+    assert JobFolder(chosen).read(paths=None).job.seed == winner

@@ -5,6 +5,7 @@ Each planted fault below must be caught; a check that catches nothing is no chec
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,9 @@ IN_THE_PYTHON = {
     "a knob of the script": ("infusion_export.py", 'root()["proxy"]', 'root()["proxi"]'),
     "a knob that is set": ("infusion_show.py", '"status_label", text', '"state_label", text'),
     "a node inside": ("infusion_export.py", '"WriteMatte")]', '"WriteMate")]'),
+    "a choice that is set": ("infusion_selftest.py", 'setValue("matte")', 'setValue("mate")'),
+    "a node that is made": ("infusion_node.py", "nuke.nodes.Read(", "nuke.nodes.Raed("),
+    "a knob of what is made": ("infusion_node.py", "        raw=True", "        rwa=True"),
     "a choice": ("infusion_settings.py", '.value() == "global"', '.value() == "golbal"'),
     "a choice of a knob": ("infusion_node.py", '.value() == "custom"', '.value() == "costum"'),
 }
@@ -90,6 +94,26 @@ def test_a_fault_in_the_gizmo_is_caught(fault: str) -> None:
     planted = SHIPPED.replace(before, after, 1)
     assert planted != SHIPPED
     assert faults(planted), fault
+
+
+@pytest.mark.slow
+def test_every_knob_of_every_node_inside_is_missed_when_it_is_misspelt() -> None:
+    places = [m for m in re.finditer(r"^  (\w+) ", SHIPPED, re.MULTILINE) if m[1] != "name"]
+    assert len(places) > 90
+    for place in places:
+        planted = f"{SHIPPED[: place.start()]}  {place[1]}x {SHIPPED[place.end() :]}"
+        assert faults(planted), place[0]
+
+
+def test_every_knob_that_the_python_names_is_missed_when_it_is_misspelt() -> None:
+    count = 0
+    for path in sorted(GIZMOS.glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        for place in re.finditer(r'\b(?:node|made|write|root\(\))\["(\w+)"\]', source):
+            planted = f"{source[: place.start(1)]}{place[1]}x{source[place.end(1) :]}"
+            assert list(named_wrongly(planted)), place[0]
+            count += 1
+    assert count > 50
 
 
 def test_the_python_names_what_is_there() -> None:

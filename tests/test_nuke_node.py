@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nuke_fake import nuke, shot
 from nuke_fake.nodes import Group, saved
-from nuke_fake.render import ALPHA, RGB, Context, load, picture, read_file, save
+from nuke_fake.render import ALPHA, LONG, RGB, Context, load, picture, read_file, save
 
 import infusion_poll
 from infusion_ofx.job import Job
@@ -85,6 +85,24 @@ def test_while_it_runs_the_node_says_how_far_it_is(tmp_path: Path, python: Path)
     (tmp_path / "infusion/Infusion1/v001/main/go").touch()
     shot.press(node, "resume")
     shot.until(lambda: done(node))
+
+
+def test_resume_asks_when_the_knobs_say_something_else_by_now(tmp_path: Path, python: Path) -> None:
+    session, node = shot.begin(tmp_path, python)
+    node["seed"].setValue(7)
+    shot.press(node, "start")
+    shot.until(lambda: "40%" in str(node["status_label"].value()))
+    shot.press(node, "stop")
+    shot.until(lambda: "stopped" in str(node["status"].value()))
+    node["steps"].setValue(9)
+    session.answers = [False, True]
+    shot.press(node, "resume")
+    assert "steps: not as v001 was started with" in session.messages[-1]
+    assert "stopped" in node["status"].value()
+    (tmp_path / "infusion/Infusion1/v001/main/go").touch()
+    shot.press(node, "resume")
+    shot.until(lambda: done(node))
+    assert "steps" not in job_of(tmp_path), "with its own settings"
 
 
 def test_nothing_is_looked_at_while_nuke_renders(tmp_path: Path, python: Path) -> None:
@@ -182,6 +200,19 @@ def test_a_second_start_is_a_new_version_on_the_same_inputs(tmp_path: Path, pyth
     assert "v009 is not there" in node["status"].value()
     node["result_version"].setValue(0)
     assert node["has_result"].value() == 0
+
+
+def test_a_plate_that_was_rendered_anew_under_its_name_is_handed_over_anew(
+    tmp_path: Path, python: Path
+) -> None:
+    session, node = shot.begin(tmp_path, python)
+    run(node)
+    rendered = len(session.rendered)
+    save(tmp_path / "plate.1002.exr", {n: load(str(tmp_path / "plate.1001.exr"))[LONG[n]] * 2
+                                       for n in "RGB"})  # fmt: skip
+    run(node)
+    assert len(session.rendered) == 2 * rendered
+    assert job_of(tmp_path, "v002")["plate"] == "inputs/plate.####.exr"
 
 
 def test_a_take_can_be_picked_among_those_there_are(tmp_path: Path, python: Path) -> None:

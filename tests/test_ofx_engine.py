@@ -86,7 +86,7 @@ def node_on(shot: Shot, binary: Path, folder: Path, **settings: Any) -> Instance
 
 def wait(node: Instance, state: str) -> str:
     """Presses Refresh until the status begins so; returns it."""
-    for _ in range(600):
+    for _ in range(3000):
         said = node.press("refresh")
         if said.startswith(state) and "on their way" not in said:
             return said
@@ -120,6 +120,8 @@ def test_launch_by_files_ends_in_the_engines_own_frames(
         monkeypatch.setenv(name, "/nowhere")
     folder = shot.folder / "job"
     node = node_on(shot, binary, folder, takes=2)
+    (folder / "plate").mkdir(parents=True)
+    (folder / "plate/1.frame").write_text("left by an earlier capture, and not asked for")
     assert node.is_identity(1001)
     assert node.press("launch") == "launched; Refresh says how it stands"
     assert wait(node, "done") == "done"
@@ -162,20 +164,34 @@ def test_launch_by_the_hosts_frames_gives_what_the_files_would(shot: Shot, binar
         np.testing.assert_allclose(ours, theirs, rtol=1e-3)
 
 
+def check_it_is_nobodys(folder: Path, held: int) -> None:
+    """The engine is in a session of its own, no child of this process, without its open file."""
+    pid = int(read_json(folder / "plate/v001/status.json")["pid"])
+    assert os.getsid(pid) != os.getsid(0)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    files = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    assert os.readlink(f"/proc/self/fd/{held}") not in files
+    assert str(folder / "engine.log") in files
+
+
 def test_a_job_that_was_stopped_goes_on_when_it_is_launched_again(shot: Shot, binary: Path) -> None:
     folder = shot.folder / "job"
     node = node_on(shot, binary, folder)
     node.set(steps=100_000)
-    node.press("launch")
-    try:
-        wait(node, "running: train")
-        assert "Stop it first" in node.press("launch")
-        node.press("stop")
-        assert "cancel" in wait(node, "stopped: ")
+    with (shot.folder / "held").open("w") as held:
+        os.set_inheritable(held.fileno(), True)
         node.press("launch")
-        wait(node, "running: train")
-    finally:
-        end_engine(folder)
+        try:
+            wait(node, "running: train")
+            check_it_is_nobodys(folder, held.fileno())
+            assert "Stop it first" in node.press("launch")
+            node.press("stop")
+            assert "cancel" in wait(node, "stopped: ")
+            node.press("launch")
+            wait(node, "running: train")
+        finally:
+            end_engine(folder)
     assert [path.name for path in (folder / "plate").glob("v*")] == ["v001"]
     assert "checkpoint" in (folder / "engine.log").read_text()
 

@@ -11,6 +11,8 @@ import pytest
 
 from ofx_host.build import ROOT, compile_plugin, compiler
 
+PARTS = ("plugin", "render", "refresh", "launch")
+
 pytestmark = pytest.mark.slow
 
 
@@ -44,7 +46,7 @@ def sanitised(log: Path, **environment: str) -> dict[str, str]:
 def test_the_sanitisers_have_nothing_to_say(binary: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:cacheprovider",
-        ROOT / "tests" / "test_ofx_plugin.py",
+        *(ROOT / "tests" / f"test_ofx_{name}.py" for name in PARTS),
     ]  # fmt: skip
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True,

@@ -136,7 +136,7 @@ _MAIN = (
     _button("start", "Start", "Renders plate and matte into a new version and starts the job "
             "outside of Nuke, which is then free and may be closed."),
     _button("resume", "Resume", "Goes on with the newest version from its newest checkpoint, with "
-            "the settings it was started with."),
+            "the settings it was started with; asks first if the knobs say something else now."),
     _button("stop", "Stop", "Asks the job to write a checkpoint and end, wherever it runs. Half a "
             "minute later a second press ends it by force, if it runs on this machine."),
     Knob(

@@ -17,7 +17,7 @@ from typing import Any
 
 from infusion_ofx import __version__
 from infusion_ofx.assemble import finished
-from infusion_ofx.begin import job_root, record_of
+from infusion_ofx.begin import folder_of, record_of
 from infusion_ofx.errors import InfusionError, JobError, facts_of
 from infusion_ofx.farm.clash import Places, clashes
 from infusion_ofx.farm.pool import Began, Ended, Event, Pool, Told, visible_gpus
@@ -119,7 +119,7 @@ class Batch:
         self._records[index] = record
         display = material.plate.header(material.frames[0]).display
         state.frames, state.size = len(material.frames), f"{display.width} x {display.height}"
-        folder = JobFolder.find(record, job_root(record.job))
+        folder = folder_of(record)
         filled = finished(folder, material) if folder else None
         if folder and filled is not None:
             state.state, state.code, state.found_done = "done", 0, True
@@ -238,8 +238,7 @@ class Batch:
         elif event.code != 0 and shot.state != "failed":
             self._end(index, "failed", _unsaid(event))
         shot.found_done = shot.found_done and shot.state == "done"
-        record = self._records[index]
-        if not shot.folder and (found := JobFolder.find(record, job_root(record.job))):
+        if not shot.folder and (found := folder_of(self._records[index])):
             shot.folder = str(found.path)
 
     def _fraction(self) -> float:

@@ -22,13 +22,13 @@ class Places:
 
     @classmethod
     def of(cls, material: Material) -> Places:
-        """Those of a job."""
-        inputs, frames = (material.plate, material.matte), material.frames
-        takes = range(1, material.job.takes + 1)
-        return cls(
-            _real(sequence.path(frame) for sequence in inputs for frame in frames),
-            _real(material.target(frame, take) for take in takes for frame in frames),
-        )
+        """Those of a job, its folder among them where it names one."""
+        inputs, frames, job = (material.plate, material.matte), material.frames, material.job
+        outputs = [material.target(f, take) for take in range(1, job.takes + 1) for f in frames]
+        outputs += [path for frame in frames if (path := material.matte_target(frame))]
+        if job.job_dir:
+            outputs.append(Path(job.job_dir, "job.json"))
+        return cls(_real(each.path(frame) for each in inputs for frame in frames), _real(outputs))
 
 
 def clashes(places: Mapping[int, Places]) -> dict[int, tuple[str, int]]:

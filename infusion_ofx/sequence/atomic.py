@@ -17,7 +17,7 @@ from infusion_ofx.sequence.pattern import list_folder
 
 __all__ = ["clock_of", "storage_error", "sweep", "whole_file"]
 
-_TEMPORARY = re.compile(r"\..+\.[^.]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\..+\.([^.]+)\.([0-9]+)\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
 
 
@@ -31,9 +31,8 @@ def whole_file(target: Path) -> Iterator[Path]:
         TryAgainError: when the storage fails.
         JobError: when the target may not be written.
     """
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
     name = target.name[:32]  # as long as names may be, no more than 255 bytes come of it
-    path = target.with_name(f".{name}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    path = target.with_name(f".{name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:
         # Made here, since an error of the system says more than one of a codec.
         path.open("xb").close()
@@ -85,15 +84,39 @@ def _sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes temporaries of ``whole_file`` that have lain in a folder for more than 24 hours."""
+    """Removes the temporaries of ``whole_file`` in a folder that nobody writes any more: those of
+    this machine's dead processes, and whatever has lain there for more than 24 hours."""
     if not folder.is_dir():
         return
-    names = list(filter(_TEMPORARY.fullmatch, list_folder(str(folder))))
-    oldest = clock_of(folder) - _STALE_SECONDS if names else 0.0
-    for name in names:
+    found = [match for name in list_folder(str(folder)) if (match := _TEMPORARY.fullmatch(name))]
+    oldest = clock_of(folder) - _STALE_SECONDS if found else 0.0
+    for match in found:
+        path = folder / match[0]
         with suppress(FileNotFoundError):  # whoever writes it has just finished
-            if (folder / name).lstat().st_mtime < oldest:
-                _remove(folder / name)
+            if _is_dead(match[1], int(match[2])) or path.lstat().st_mtime < oldest:
+                _remove(path)
+
+
+def _host() -> str:
+    """This machine and its numbering of processes, of which a container has its own."""
+    name = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
+    try:
+        return f"{name}-{os.stat('/proc/self/ns/pid').st_ino:x}"
+    except OSError:
+        return name
+
+
+def _is_dead(host: str, process: int) -> bool:
+    """Whether a process was one of this machine and is no more."""
+    if host != _host() or os.name != "posix":  # on Windows, to ask is to kill
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def clock_of(folder: Path) -> float:

@@ -17,7 +17,14 @@ from nuke_fake.script import COMMON, GIZMO, STOCK, parse
 ROOT = Path(__file__).parents[2]
 GIZMOS = ROOT / "nuke_gizmos"
 
-OWNERS = {"node": "Infusion", "made": "Infusion", "write": "Write", "plate": "Read", "root": "root"}
+OWNERS = {
+    "node": "Infusion",
+    "made": "Infusion",
+    "write": "Write",
+    "plate": "Read",
+    "read": "Read",
+    "root": "root",
+}
 """What a variable of that name holds, everywhere in the node's Python."""
 
 
@@ -41,6 +48,8 @@ def named_wrongly(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{owner} has no knob {name}"
         elif isinstance(node, ast.Call):
             yield from _call(node, nodes, known)
+            yield from _made(node, known)
+            yield from _value_set(node, choices)
         elif isinstance(node, ast.Compare):
             yield from _comparison(node, choices)
 
@@ -58,6 +67,26 @@ def _call(
         owner = _owner(node.func.value)
         if owner and words[0] not in known[owner]:
             yield node.lineno, f"{owner} has no knob {words[0]}"
+
+
+def _made(node: ast.Call, known: Mapping[str, set[str]]) -> Iterator[tuple[int, str]]:
+    """``nuke.nodes.Read(file=...)``."""
+    if ast.unparse(node.func).startswith("nuke.nodes."):
+        kind = ast.unparse(node.func).rpartition(".")[2]
+        if kind not in known:
+            yield node.lineno, f"{kind} is no node that ships with Nuke"
+        for word in node.keywords:
+            if word.arg not in known.get(kind, set()):
+                yield node.lineno, f"{kind} has no knob {word.arg}"
+
+
+def _value_set(node: ast.Call, choices: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, str]]:
+    """``node["output"].setValue("mate")``."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "setValue":
+        knob, value = node.func.value, _text(node.args[0])
+        name = _text(knob.slice) if isinstance(knob, ast.Subscript) else ""
+        if value and name in choices and value not in choices[name]:
+            yield node.lineno, f"{name} has no choice {value}"
 
 
 def _comparison(

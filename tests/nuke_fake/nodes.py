@@ -145,12 +145,17 @@ class Node:
         return self._parent
 
     def writeKnobs(self, flags: int = 0) -> str:
-        lines = []
-        for name, knob in self._knobs.items():
-            changed = name in self._saved and knob._raw != self._defaults.get(name)
-            if changed and not knob.getFlag(DO_NOT_WRITE):
-                lines.append(f"{name} {_quoted(knob._raw)}")
-        return "\n".join(lines)
+        """Without TO_SCRIPT, the names alone: of the knobs that are not as they were made."""
+        return " ".join(self._kept())
+
+    def _kept(self) -> list[str]:
+        return [
+            name
+            for name, knob in self._knobs.items()
+            if name in self._saved
+            and knob._raw != self._defaults.get(name)
+            and not knob.getFlag(DO_NOT_WRITE)
+        ]
 
     def frameRange(self) -> FrameRange:
         if self._kind == "Read":
@@ -275,8 +280,9 @@ def dump(session: Session) -> str:
         if isinstance(node, Group):
             parts.append(saved(node).partition("\n")[2].rstrip())
         else:
-            body = f" inputs {node.inputs()}\n name {node.name()}\n{node.writeKnobs()}"
-            parts.append(f"{node.Class()} {{\n{body}\n}}")
+            lines = [f" {name} {_quoted(node[name]._raw)}" for name in node._kept()]
+            head = f"{node.Class()} {{\n inputs {node.inputs()}\n name {node.name()}"
+            parts.append("\n".join([head, *lines, "}"]))
         parts.append(f"set {node.name()} [stack 0]")
     return "\n".join(parts) + "\n"
 

@@ -147,6 +147,9 @@ int read_line(const char *path, char *line, size_t size);
 /* The last line of a log that says something, "" where there is none. */
 void last_line(const char *path, char *line, size_t size);
 
+/* Makes UTF-8 without control characters of what a file or a cut may have left as anything. */
+void make_printable(char *text);
+
 /* A name for a file that is being written: no other thread or process has it. */
 int temporary_name(const char *path, char *name, size_t size);
 

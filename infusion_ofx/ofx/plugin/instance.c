@@ -117,8 +117,11 @@ int clip_is_connected(OfxImageClipHandle clip)
 
 void tell(const Instance *instance, const char *text)
 {
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line, "%s", text);
+    make_printable(line);
     if (instance->own[PARAM_STATUS])
-        host.parameter->paramSetValue(instance->own[PARAM_STATUS], text);
+        host.parameter->paramSetValue(instance->own[PARAM_STATUS], line);
 }
 
 void tell_error(const Instance *instance, const char *text)

@@ -66,6 +66,43 @@ void last_line(const char *path, char *line, size_t size)
     snprintf(line, size, "%s", cut_last_line(tail));
 }
 
+static int is_continued(const unsigned char *at, int bytes)
+{
+    int i;
+    for (i = 1; i <= bytes; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return 1;
+}
+
+/* Bytes of the character that begins here; 0 where it is no UTF-8 (RFC 3629, section 4). */
+static int character_length(const unsigned char *at)
+{
+    unsigned first = at[0];
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first < 0xe0)
+        return is_continued(at, 1) ? 2 : 0;
+    if (first >= 0xe0 && first < 0xf0 && is_continued(at, 2))
+        return (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] >= 0xa0) ? 0 : 3;
+    if (first >= 0xf0 && first < 0xf5 && is_continued(at, 3))
+        return (first == 0xf0 && at[1] < 0x90) || (first == 0xf4 && at[1] >= 0x90) ? 0 : 4;
+    return 0;
+}
+
+void make_printable(char *text)
+{
+    int length;
+    for (; *text; text += length) {
+        length = character_length((const unsigned char *)text);
+        if (length == 0)
+            *text = '?';
+        else if ((unsigned char)*text < 0x20)
+            *text = ' ';
+        length = length ? length : 1;
+    }
+}
+
 int temporary_name(const char *path, char *name, size_t size)
 {
     /* Threads at work at the same time have stacks in different places. */

@@ -7,11 +7,17 @@
 
 enum { STATUS_SIZE = 16384, SILENT_SECONDS = 90 };
 
+/* What `current` or `shown` points to, from the job folder on. */
+static int read_pointer(const Instance *instance, const char *name, char *line, size_t size)
+{
+    char path[PATH_SIZE];
+    return job_path(instance, name, path, sizeof path) == 0 ? read_line(path, line, size) : -1;
+}
+
 int engine_folder(const Instance *instance, char *path, size_t size)
 {
-    char pointer[PATH_SIZE], current[PATH_SIZE];
-    if (job_path(instance, "current", pointer, sizeof pointer) != 0 ||
-        read_line(pointer, current, sizeof current) != 0)
+    char current[PATH_SIZE];
+    if (read_pointer(instance, "current", current, sizeof current) != 0)
         return -1;
     return job_path(instance, current, path, size);
 }
@@ -157,17 +163,27 @@ static void running_line(const char *json, char *line, size_t size)
         snprintf(line, size, "running: %s, %s %%", stage, percent);
 }
 
+/* Whether what is shown is whole and the newest job's, not the one's before. */
+static int is_shown(const Instance *instance)
+{
+    char current[PATH_SIZE], shown[PATH_SIZE], fills[PATH_SIZE];
+    if (read_pointer(instance, "shown", shown, sizeof shown) != 0)
+        return 0;
+    if (read_pointer(instance, "current", current, sizeof current) != 0 ||
+        strcmp(current, ".") == 0)
+        return 1; /* the folder is that of one job */
+    return join(fills, sizeof fills, current, "/fills", NULL) == 0 && strcmp(shown, fills) == 0;
+}
+
 static void ended_line(const Instance *instance, const char *json, char *line, size_t size)
 {
-    char state[32], message[LINE_SIZE], path[PATH_SIZE];
+    char state[32], message[LINE_SIZE];
     json_text(json, "state", state, sizeof state);
     json_text(json, "message", message, sizeof message);
     if (strcmp(state, "done") != 0)
         snprintf(line, size, "%s: %s", state, message);
-    else if (job_path(instance, "shown", path, sizeof path) == 0 && system_age(path) >= 0)
-        snprintf(line, size, "done");
     else
-        snprintf(line, size, "done; the frames are on their way");
+        snprintf(line, size, is_shown(instance) ? "done" : "done; the frames are on their way");
 }
 
 void status_line(const Instance *instance, char *line, size_t size)
@@ -181,7 +197,8 @@ void status_line(const Instance *instance, char *line, size_t size)
     else if (age >= 0)
         ended_line(instance, json, line, size);
     else {
-        read_log(instance, said, sizeof said); /* it has no job of its own yet, or never will */
-        snprintf(line, size, "%s", said[0] ? said : "no job yet");
+        /* No engine of this node's has a job yet; a farm's job is done without one. */
+        read_log(instance, said, sizeof said);
+        snprintf(line, size, "%s", said[0] ? said : is_shown(instance) ? "done" : "no job yet");
     }
 }
