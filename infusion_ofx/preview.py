@@ -6,7 +6,8 @@ on. What it needs of the plate is kept in small, so that drawing costs little an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sheet import averaged, contact_sheet, evenly
 
-__all__ = ["EXPOSURES", "Preview", "crops", "rgb"]
+__all__ = ["COLUMNS", "EXPOSURES", "WIDEST", "Preview", "Sheets", "crops", "rgb"]
 
 COLUMNS = 5
 WIDEST = 360  # pixels of a picture on the sheet; larger ones are averaged down by a whole factor
@@ -31,6 +32,10 @@ CONTEXT = 24  # pixels shown round the hole, at least
 
 EXPOSURES = (0.0, -3.0, 3.0)
 """Stops at which plate, fill and truth are shown: as they are, for highlights, for shadows."""
+
+PICTURE_SECONDS, PICTURE_SHARE = 30.0, 0.05
+"""Within an interval a sheet is drawn no more often than this, and drawing takes no more than that
+share of the time."""
 
 _KEPT = "preview.safetensors"
 
@@ -141,6 +146,46 @@ class Preview:
         boxes = [(box.top, box.left, box.bottom, box.right) for box in self.boxes]
         facts = {"name": self.name, "frames": self.frames, "boxes": boxes, "factor": self.factor}
         checkpoint.save(self.folder.work / _KEPT, tensors, facts)
+
+
+class Sheets:
+    """Draws the sheets of a process at work. A picture is worth no failure: what goes wrong is said
+    and stops nothing."""
+
+    def __init__(self, folder: JobFolder, say: Callable[[str], None]) -> None:
+        self.folder, self.say = folder, say
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time for another."""
+        return time.monotonic() >= self._next
+
+    def begin(self, material: Material, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
+        """Draws the first sheet of a job, see ``Preview.make``."""
+        self._try(
+            lambda: Preview.make(self.folder, material, holes, seen).draw(None, "before training")
+        )
+
+    def draw(self, fill: Callable[[Collection[int]], Fill], said: str) -> None:
+        """Draws the fill as it stands. fill: asked for the frames that are shown, by number."""
+
+        def drawing() -> None:
+            preview = Preview.load(self.folder)
+            if preview is not None:
+                preview.draw(fill(preview.frames), said)
+
+        self._try(drawing)
+
+    def _try(self, draw: Callable[[], None]) -> None:
+        began, said = time.monotonic(), ""
+        try:
+            draw()
+        except Exception as error:
+            said = f"no contact sheet this time: {type(error).__name__}: {error}"
+        took = time.monotonic() - began
+        self._next = began + max(PICTURE_SECONDS, took / PICTURE_SHARE)
+        if said:
+            self.say(said)  # out here: what a front end raises in it does stop the job
 
 
 def crops(holes: Sequence[Box], area: Box) -> list[Box]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -33,18 +33,14 @@ from infusion_ofx.kept import (
 )
 from infusion_ofx.material import Hole, Material, open_material, recipe_of
 from infusion_ofx.prepare import Prepared, plan_work, prepare
-from infusion_ofx.preview import Preview
+from infusion_ofx.preview import Sheets
 from infusion_ofx.routing import Routed
-from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
 __all__ = ["CPU_TASKS", "Steps", "stages_of"]
 
 CPU_TASKS = ("prepare", "assemble")
 """Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
-
-PICTURE_SECONDS = 30.0
-"""Within an interval the contact sheet is drawn no more often than this."""
 
 
 @dataclass
@@ -55,7 +51,10 @@ class Steps:
     record: Record
     compute: Compute
     watch: Watch
-    _drawn: float = 0.0
+    sheets: Sheets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sheets = Sheets(self.folder, self.watch.meter.say)
 
     @property
     def job(self) -> Job:
@@ -107,7 +106,7 @@ class Steps:
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
             self._keep_fill(fill_in_light(prepared, None))
-            self._show(lambda: self._sheet(prepared, None, "what the shot itself shows"))
+            self._draw(prepared, None, "what the shot itself shows")
             return None
         save_prepared(self.folder.work, prepared)
         return prepared
@@ -168,7 +167,7 @@ class Steps:
             self.watch.meter.say(str(choice))
             told = {"chosen": choice.name, "scores": choice.scores}
             write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
-            self._show(lambda: self._sheet(prepared, made, f"the fill: {choice.name}"))
+            self._draw(prepared, made, f"the fill: {choice.name}")
         save_fill(self.folder.work, fill_in_light(prepared, made), take)
 
     def _run(
@@ -196,13 +195,13 @@ class Steps:
         then within it."""
         self.watch.step(step)
         ended = step.done == step.stage.steps
-        due = ended or time.monotonic() - self._drawn >= PICTURE_SECONDS
-        if step.clean is not None and due:
-            clean, stage = step.clean, step.stage
+        if step.clean is not None and (ended or self.sheets.due()):
+            stage = step.stage
             said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
-            said = "the fill" if ended and stage == last else said
-            self._show(lambda: self._sheet(prepared, clean, said))
-            self._drawn = time.monotonic()
+            self._draw(prepared, step.clean, "the fill" if ended and stage == last else said)
+
+    def _draw(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
+        self.sheets.draw(lambda frames: fill_in_light(prepared, clean, frames), said)
 
     def _seen(self, holes: Sequence[Hole], seen: Sequence[Routed]) -> None:
         """Told what other frames show of the holes."""
@@ -212,25 +211,7 @@ class Steps:
                 f"other frames show {share:.0%} of the hole: it is taken from there"
             )
         boxes = [hole.box for hole in holes]
-        self._show(lambda: self._first_sheet(boxes, seen))
-
-    def _first_sheet(self, holes: Sequence[Box], seen: Sequence[Routed]) -> None:
-        Preview.make(self.folder, self.material, holes, seen).draw(None, "before training")
-
-    def _sheet(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
-        preview = Preview.load(self.folder)
-        if preview is not None:
-            preview.draw(fill_in_light(prepared, clean, preview.frames), said)
-
-    def _show(self, draw: Callable[[], None]) -> None:
-        """Draws for whoever looks on. A picture is worth no failure: what goes wrong is said."""
-        said = ""
-        try:
-            draw()
-        except Exception as error:
-            said = f"no contact sheet this time: {type(error).__name__}: {error}"
-        if said:
-            self.watch.meter.say(said)
+        self.sheets.begin(self.material, boxes, seen)
 
     def assemble(self) -> int:
         """Writes every frame of every take; returns how many pixels of the shot were filled.

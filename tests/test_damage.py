@@ -161,7 +161,7 @@ def test_whatever_a_byte_of_the_head_becomes_the_answer_is_facts_or_one_line(
     sound, path = seed(tmp_path / name, SEEDS[name], (2, 2)), tmp_path / f"p{Path(name).suffix}"
     for at in range(min(len(sound), 2048)):
         numbers = (bytes(4), b"\xff" * 4) if at % 4 == 0 else ()
-        for new in (b"\0", b"\xff", bytes([sound[at] ^ 128]), *numbers):
+        for new in (b"\0", bytes([sound[at] ^ 128]), *numbers):
             data = sound[:at] + new + sound[at + len(new) :]
             path.write_bytes(with_sums(data) if path.suffix == ".png" else data)
             try:

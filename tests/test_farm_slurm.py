@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NODES = ("n0", "n1", "n2")
 ROOT = Path(__file__).parents[1]
-WAIT_SECONDS = 300
+WAIT_SECONDS = 600
 """A busy machine is no failure: only a cluster that hangs is."""
 
 

@@ -120,6 +120,8 @@ def test_launch_by_files_ends_in_the_engines_own_frames(
         monkeypatch.setenv(name, "/nowhere")
     folder = shot.folder / "job"
     node = node_on(shot, binary, folder, takes=2)
+    (folder / "plate").mkdir(parents=True)
+    (folder / "plate/1.frame").write_text("left by an earlier capture, and not asked for")
     assert node.is_identity(1001)
     assert node.press("launch") == "launched; Refresh says how it stands"
     assert wait(node, "done") == "done"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,19 @@ def test_two_engines_are_not_started_in_one_folder(
     assert not (folder / "seen.json").exists()
     (folder / "engine.log").write_text("the engine is starting\nERROR: it could not\n")
     assert node.press("launch").startswith("launched")
+
+
+def test_an_engine_with_a_long_path_is_called_whole(
+    binary: Path, folder: Path, tmp_path: Path
+) -> None:
+    for length, said in ((20_000, "launched"), (40_000, "too long")):
+        code = f"import sys; open(sys.argv[3] + 'length', 'w').write('{length * 'x'}'); print(1)"
+        engine = [sys.executable, "-I", "-c", code]
+        node = Host(make_bundle(tmp_path / said, engine, binary)).instance(frames)
+        node.set(job_folder=str(folder))
+        assert said in node.press("launch")
+        assert (folder / "length").stat().st_size == 20_000
+        node.destroy()
 
 
 def test_settings_that_are_too_long_are_refused(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infusion_cli.gizmo_knobs import KNOBS
 from infusion_ofx.job import Job
 from infusion_ofx.ofx.table import OWN, job_fields
 from ofx_host.host import Host
@@ -40,7 +41,7 @@ def test_every_setting_of_a_job_is_a_parameter_with_its_range_and_default(
     for f in job_fields():
         props, kind = params[f.name].props, params[f.name].kind.removeprefix("OfxParamType")
         nullable = "None" in str(f.type)
-        assert str(f.metadata["help"]) in props.get("ParamPropHint")
+        assert f.metadata["help"].split(" Default: ")[0] in props.get("ParamPropHint")
         assert props.get("ParamPropAnimates") == props.get("ParamPropEvaluateOnChange") == 0
         if "choices" in f.metadata:
             assert kind == "Choice"
@@ -56,6 +57,18 @@ def test_every_setting_of_a_job_is_a_parameter_with_its_range_and_default(
             assert props.get("ParamPropDefault") == ("" if f.default is MISSING else f.default)
         else:
             assert (kind, props.get("ParamPropDefault")) == ("Boolean", int(bool(f.default)))
+
+
+def test_a_parameter_that_nuke_has_as_a_knob_is_the_same_there(binary: Path) -> None:
+    params = Host(binary).describe_in("General").params.params
+    knobs = [knob for knob in KNOBS if knob.option and knob.name in params]
+    assert len(knobs) > 8
+    for knob in knobs:
+        props = params[knob.name].props
+        assert props.get("ParamPropHint") == knob.tooltip
+        assert tuple(props.all("ParamPropChoiceOption")) == knob.choices
+        default = props.get("ParamPropDefault")
+        assert (knob.choices[default] if knob.choices else default) == knob.default
 
 
 def test_no_setting_of_a_job_is_left_out_unknowingly() -> None:

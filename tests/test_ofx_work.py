@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from infusion_ofx.errors import JobError, SequenceError
 from infusion_ofx.ofx.plain import Fill, read_frame, write_fill
-from infusion_ofx.ofx.work import _gather, _places, cache
+from infusion_ofx.ofx.work import MARGIN, _gather, _places, cache
 from infusion_ofx.run import run
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.pattern import Pattern
@@ -90,6 +91,43 @@ def test_channels_find_their_place_in_a_hosts_picture(
     channels: str, places: list[tuple[int, ...]]
 ) -> None:
     assert _places(tuple(channels.split(","))) == places
+
+
+def write_png(path: Path, pixels: Array) -> None:
+    """Writes an 8-bit PNG. pixels: (height, width, channels), codes."""
+    output = oiio.ImageOutput.create("png")
+    spec = oiio.ImageSpec(pixels.shape[1], pixels.shape[0], pixels.shape[2], "uint8")
+    assert output is not None and output.open(str(path), spec)
+    assert output.write_image(pixels.astype(np.uint8)) and output.close()
+
+
+def test_fills_of_a_coded_plate_are_light_and_a_frame_without_a_hole_has_none(
+    shot: Shot,
+) -> None:
+    y, x = np.mgrid[:24, :32]
+    for frame in (1, 2):
+        codes = 128 + 100 * np.sin(x / 3 + frame) * np.cos(y / 4)
+        write_png(shot.folder / f"p.{frame}.png", np.stack([codes, codes / 2, 255 - codes], 2))
+        hole = 255 * ((frame == 1) & (abs(y - 12) < 3) & (abs(x - 9) < 4))
+        write_png(shot.folder / f"m.{frame}.png", hole[..., None])
+    plate, matte = (str(shot.folder / f"{name}.#.png") for name in "pm")
+    folder = Path(run(replace(shot.job(), plate=plate, matte=matte)).folder)
+    assert cache(folder) == 2
+    file = oiio.ImageInput.open(str(shot.folder / "out/p.1.png"))
+    assert file is not None
+    codes = file.read_image(0, 0, 0, 3, oiio.FLOAT)
+    file.close()
+    assert codes is not None
+    light = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    data = (folder / "fills/1.fill").read_bytes()
+    x1, y1, x2, y2 = struct.unpack("<4i", data[20:36])
+    assert (x1, y1, x2, y2) == (0, 24 - 15 - MARGIN, 13 + MARGIN, 24 - 10 + MARGIN)
+    rgba = np.frombuffer(data, "<f4", (x2 - x1) * (y2 - y1) * 4, 64).reshape(y2 - y1, x2 - x1, 4)
+    np.testing.assert_allclose(rgba[::-1, :, :3], light[24 - y2 : 24 - y1, x1:x2], rtol=1e-5)
+    inside = np.frombuffer(data, np.uint8, (x2 - x1) * (y2 - y1), 64 + rgba.nbytes)
+    assert set(inside) == {0, 7} and (inside == 7).sum() == 5 * 7
+    assert struct.unpack("<4i", (folder / "fills/2.fill").read_bytes()[20:36])[0] == 0
+    assert len((folder / "fills/2.fill").read_bytes()) == 64
 
 
 def test_fills_appear_whole_or_not_at_all(shot: Shot, full_disk: type[FullDisk]) -> None:

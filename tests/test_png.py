@@ -323,10 +323,39 @@ def test_a_bit_that_flips_anywhere_is_noticed(tmp_path: Path) -> None:
             png.verify(path)
 
 
-def test_image_data_that_ends_too_soon_is_noticed(tmp_path: Path) -> None:
-    path = build(tmp_path / "a.png", noise(ALL, 3, "u1"), height=ALL.height + 4)
-    with pytest.raises(SequenceError, match="cannot be decoded"):
-        whole(path)
+@pytest.mark.parametrize("interlaced", [False, True], ids=["rows", "interlaced"])
+def test_damage_behind_a_checksum_that_fits_is_noticed_before_libpng_prints_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], interlaced: bool
+) -> None:
+    sound = build(tmp_path / "a.png", noise(ALL, 3, "u1"), interlaced=interlaced).read_bytes()
+    random, path = np.random.default_rng(8), tmp_path / "b.png"
+    start, stop = sound.index(b"IDAT"), len(sound) - 16
+    for at in range(start + 4, stop, 31):
+        broken = bytearray(sound)
+        broken[at] ^= 1 << int(random.integers(0, 8))
+        broken[stop : stop + 4] = struct.pack(">I", zlib.crc32(broken[start:stop]))
+        path.write_bytes(broken)
+        with pytest.raises(SequenceError, match=r"b\.png.*; render or copy"):
+            whole(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("taller", "reason"), [(4, "ends too soon"), (-4, "more image data than pixels")]
+)
+def test_image_data_that_does_not_fit_the_size_is_noticed(
+    tmp_path: Path, taller: int, reason: str
+) -> None:
+    codes = noise(ALL, 3, "u1")
+    with pytest.raises(SequenceError, match=reason):
+        whole(build(tmp_path / "a.png", codes, height=ALL.height + taller))
+
+
+def test_a_critical_chunk_that_nobody_knows_or_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SequenceError, match="PDTE"):
+        png.header(build(tmp_path / "a.png", noise(ALL, 3, "u1"), chunk(b"PDTE", bytes(3))))
+    with pytest.raises(SequenceError, match="no palette"):
+        png.header(build(tmp_path / "a.png", noise(ALL, 1, "u1"), colour=3))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +364,6 @@ def test_image_data_that_ends_too_soon_is_noticed(tmp_path: Path) -> None:
         ({"width": 1_000_000, "height": 1_000_000}, "absurd"),
         ({"width": 0}, "absurd"),
         ({"width": 16384, "height": 16384}, "more than its data can hold"),
-        ({"width": 1, "height": 1}, "more image data than pixels"),
         ({"colour": 5}, "header"),
         ({"bits": 3}, "header"),
         ({"bits": 4}, "header"),

@@ -98,8 +98,12 @@ def test_a_process_that_cannot_be_begun_is_to_be_tried_again(tmp_path: Path) -> 
 def test_stop_asks_those_at_work_to_end_and_begins_no_more() -> None:
     code = """
 import signal, sys, time
-def end(*_): print('{"kept": 1}', flush=True); sys.exit(143)
-signal.signal(signal.SIGTERM, end); print('{"ready": 1}', flush=True); time.sleep(60)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+try:
+    print('{"ready": 1}', flush=True)
+    time.sleep(60)
+finally:
+    print('{"kept": 1}', flush=True)
 """
     pool = Pool(jobs("cpu", "cpu", "cpu"), [], python(code))
     events = []

@@ -83,18 +83,12 @@ def test_a_job_whose_plate_is_gone_has_a_page(shot: Shot) -> None:
 
 def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     folder = Path(run(shot.job()).folder)
-    write_json(
-        folder / "report" / "self_score.json",
-        {
-            "said": "Holes like yours came out <well>.",
-            "swd": 1.25,
-            "method": {"patches": {"swd": 2.5, "psnr": None}, "<b>": {"ssim": 0.5}},
-        },
-    )
+    scores = {"patch": {"swd": 2.5, "psnr": None, "fault": 1.5}, "<b>": {"fault": 0.5}}
+    write_json(folder / "score.json", {"1": {"chosen": "<b>", "scores": scores}})
     text = build(folder).read_text()
     assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
-    told = ("Contact sheet", "train-00: loss", "Holes like yours came out &lt;well&gt;.", ">2.5<")
-    for part in (*told, "&lt;b&gt;"):
+    told = ("Contact sheet", "train-00: loss", "Take 1: &lt;b&gt; was taken.", ">2.5<")
+    for part in told:
         assert part in text
     assert not re.search(r"(src|href)=.?(https?:)?//", text)
     assert not list((folder / "report").glob(".*"))
@@ -111,6 +105,14 @@ def test_the_takes_of_a_job_are_shown_side_by_side(shot: Shot) -> None:
     job = shot.job(takes=2)
     assert "<h2>Takes</h2>" not in build(submit(job).path).read_text()
     assert "<h2>Takes</h2>" in build(Path(run(job).folder)).read_text()
+
+
+def test_the_fill_is_shown_beside_a_truth_and_a_wrong_one_is_said(shot: Shot) -> None:
+    _copied(shot)
+    folder = submit(shot.job()).path
+    assert "<h2>Truth</h2>" in build(folder, truth=shot.plate).read_text()
+    text = build(folder, truth=str(shot.folder / "none.####.exr")).read_text()
+    assert "<h2>Truth</h2>" not in text and "The frames cannot be shown" in text
 
 
 def test_in_place_there_is_no_plate_to_compare_with(shot: Shot) -> None:

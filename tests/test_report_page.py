@@ -130,7 +130,7 @@ def shown(page: Page) -> Clip:
 
 
 def alike(one: Clip, other: Clip) -> bool:
-    """Whether two pictures are the same but for the last code; the proxy is rounded to 1 in 256."""
+    """Whether two pictures are the same but for the last code; the proxy is rounded to 1 in 128."""
     return bool((np.abs(one.astype(int) - other.astype(int)) <= 1).mean() > 0.99) and bool(
         (np.abs(one.astype(int) - other.astype(int)) <= 2).all()
     )

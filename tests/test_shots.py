@@ -270,3 +270,14 @@ def test_whatever_json_says_gives_jobs_or_faults(
         assert all(shot.job.faults() == [] for shot in read_shots(path))
     except ShotsError as error:
         assert error.faults
+
+
+def test_the_examples_of_the_manual_are_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "batch.md").read_text(encoding="utf-8")
+    plates(tmp_path, "plates/sh100/plate.1001.exr")
+    as_yaml = read_shots(write(tmp_path, "s.yaml", page.split("```yaml\n")[1].split("```")[0]))
+    assert [shot.name for shot in as_yaml] == ["sh010", "sh020", "sh030", "sh100"]
+    as_csv = read_shots(
+        write(tmp_path, "s.csv", "shot," + page.split("\nshot,")[1].split("```")[0])
+    )
+    assert [shot.job.plate for shot in as_csv] == [shot.job.plate for shot in as_yaml[:3]]

@@ -36,6 +36,12 @@ when the storage fails."""
     help="Where the page goes. Default: report/report.html in the job folder; needed for several.",
 )
 @click.option(
+    "--truth",
+    metavar="PATTERN",
+    default="",
+    help="Of one job: a clean plate, as clean.####.exr, to show the fill beside.",
+)
+@click.option(
     "--otio",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.otio",
@@ -52,6 +58,7 @@ def report(
     pairs: tuple[str, ...],
     rules: Path | None,
     output: Path | None,
+    truth: str,
     otio: Path | None,
     rate: float,
     serve: bool,
@@ -64,28 +71,26 @@ def report(
     again.
     """
     paths = PathMap.of(pairs, rules)
-    several = len(folders) > 1 or folders[0].is_file() or otio is not None
     if serve:
         _serve(folders, paths)
         return
-    if several and output is None:
+    if len(folders) == 1 and not folders[0].is_file() and otio is None:
+        written = _one(folders[0], output, paths, truth)
+    elif output is not None:
+        written = _batch(folders, output, otio, rate, paths)
+    else:
         raise JobError("a report of several jobs needs a file", "say which with -o FILE.html")
-    written = (
-        _batch(folders, output, otio, rate, paths)
-        if several and output
-        else _one(folders[0], output, paths)
-    )
     click.echo(json.dumps({"report": str(written)}) if as_json else f"The report is {written}")
 
 
-def _one(folder: Path, output: Path | None, paths: PathMap) -> Path:
+def _one(folder: Path, output: Path | None, paths: PathMap, truth: str) -> Path:
     from infusion_ofx.report.build import build
 
     def tell(done: int, frames: int) -> None:
         if done in (1, frames) or done % 20 == 0:
             click.echo(f"frame {done} of {frames}", err=True)
 
-    return build(folder, output, paths, tell)
+    return build(folder, output, paths, tell, truth)
 
 
 def _batch(

@@ -39,7 +39,7 @@ import torch
 from infusion_ofx import __version__
 from infusion_ofx.assemble import Count
 from infusion_ofx.begin import submit
-from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.compute import Compute, processor
 from infusion_ofx.errors import exit_code_of
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
@@ -49,7 +49,7 @@ from infusion_ofx.job import Job
 from infusion_ofx.watch import Watch
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-FRAMES = range(1001, 1009)
+FRAMES = range(1001, 1007)
 PACES = {"at each step": 0.0, "at the end": 5.0}
 """How often checkpoints are written, in minutes: the tasks here take seconds."""
 
@@ -178,7 +178,7 @@ def unbroken(root: Path, counter: Counter) -> tuple[list[Stage], Path]:
     make_shot(shot)
     job = Job(
         f"{shot}/plate.####.exr", f"{shot}/matte.####.exr", f"{shot}/out/", recipe="final",
-        intervals=2, steps=3, sampling_steps=6, threads=1, device="cpu", checkpoint_minutes=0.0,
+        intervals=2, steps=2, sampling_steps=4, threads=1, device="cpu", checkpoint_minutes=0.0,
     )  # fmt: skip
     folder = submit(job)
     found = []
@@ -286,6 +286,7 @@ def _names(shot: Path) -> set[str]:
 def _begun(output: Path, seed: int) -> dict[str, Any]:
     """The figures that are there, or none yet."""
     none = {"version": __version__, "seed": seed, "rounds": 0, "seconds": 0.0}
+    none |= {"frames": len(FRAMES), "machine": f"{processor()}, {os.cpu_count()} processors"}
     none |= {"failures": [], "tasks": {}}
     found = json.loads(output.read_text(encoding="utf-8")) if output.exists() else none
     if (found["version"], found["seed"]) != (__version__, seed):
@@ -311,7 +312,7 @@ def main() -> int:
         for count in range(facts["rounds"], arguments.rounds):
             if time.monotonic() - began > 60 * arguments.minutes:
                 break
-            place, number = count % len(stages), SIGNALS[count // len(stages) % 3]
+            place, number = count % len(stages), SIGNALS[(count + count // len(stages)) % 3]
             stage, later = stages[place], [each.task for each in stages[place + 1 :]]
             tally = tallies[f"{stage.task} {number.name}"]
             chance = random.Random(f"{arguments.seed} {count}")

@@ -76,6 +76,5 @@ def _standard(f: Field[object], default: object) -> str:
 
 
 def _hint(f: Field[object]) -> str:
-    zero = " 0: the recipe's." if str(f.type).endswith(" | None") else ""
-    empty = " Empty: result/ in the job folder." if f.name == "output" else ""
-    return str(f.metadata["help"]) + zero + empty
+    text = str(f.metadata["help"]).replace("Default: the recipe's.", "0: the recipe's.")
+    return text + (" Empty: result/ in the job folder." if f.name == "output" else "")

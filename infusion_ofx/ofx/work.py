@@ -43,8 +43,9 @@ def work(folder: Path, job: Job, on_progress: OnProgress = ignore) -> Result:
     Raises:
         InfusionError: whatever ``run`` raises.
     """
-    for name, channels in (("plate", "RGBA"), ("matte", "A")):
-        _gather(folder / name, Pattern.parse(f"{folder / name}/{name}.####.exr"), channels)
+    for name, path, channels in (("plate", job.plate, "RGBA"), ("matte", job.matte, "A")):
+        if Path(path).parent == folder / name:
+            _gather(folder / name, Pattern.parse(path), channels)
     result = run(job, on_progress, lambda path: _point(folder / "current", path))
     _write_fills(Path(result.folder))
     _point(folder / "shown", Path(result.folder) / "fills")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from infusion_ofx.errors import InfusionError
@@ -13,7 +14,7 @@ from infusion_ofx.report.examine import Examined, examine, worst
 from infusion_ofx.report.facts import Facts, gather
 from infusion_ofx.report.page import Page, page
 from infusion_ofx.report.review import viewers
-from infusion_ofx.report.takes import takes_sheet
+from infusion_ofx.report.sheets import takes_sheet, truth_sheet
 from infusion_ofx.sequence.atomic import whole_file
 
 __all__ = ["SUMMARY", "THUMBNAIL", "build"]
@@ -27,12 +28,13 @@ def build(
     target: Path | None = None,
     paths: PathMap = PathMap(),  # noqa: B008, a frozen value
     on_frame: Callable[[int, int], None] = lambda done, frames: None,
+    truth: str = "",
 ) -> Path:
     """Writes the page of the job in a folder, whole or not at all; returns where.
 
     A job that is not done has its page as well: with what there is. target: the file; left out, it
     is ``report/report.html`` in the folder. on_frame: told how many frames are looked at, of how
-    many.
+    many. truth: a sequence without what was taken out, where there is one.
 
     Raises:
         JobError: when there is no job, or the page may not be written.
@@ -40,7 +42,7 @@ def build(
     """
     facts = gather(path, paths)
     target = target or facts.folder.report / "report.html"
-    content = _content(facts, on_frame)
+    content = _content(facts, truth, on_frame)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as temporary, temporary.open("w", encoding="utf-8") as file:
         for piece in page(content):
@@ -65,26 +67,32 @@ def _keep_summary(facts: Facts, examined: Examined) -> None:
     write_json(facts.folder.report / SUMMARY, summary)
 
 
-def _content(facts: Facts, on_frame: Callable[[int, int], None]) -> Page:
-    sheet = _sheet(facts)
+def _content(facts: Facts, truth: str, on_frame: Callable[[int, int], None]) -> Page:
+    bare = Page(facts, None, "", _sheet(facts), None, None, [])
     try:
         material = open_material(facts.job)
         there = [frame for frame in material.frames if material.target(frame).is_file()]
-        note = _note(facts, material, len(there))
-        if not there:
-            return Page(facts, None, note, sheet, None, [])
-        first = there[0]
-        commands = viewers(material.plate.path(first), material.target(first), there)
-        takes = takes_sheet(material, there)
-        return Page(facts, _examined(material, there, on_frame), note, sheet, takes, commands)
+        bare = replace(bare, note=_note(facts, material, len(there)))
+        return _with_frames(bare, material, there, truth, on_frame) if there else bare
     except InfusionError as error:
-        return Page(facts, None, f"The frames cannot be shown: {error}", sheet, None, [])
+        return replace(bare, note=f"The frames cannot be shown: {error}")
 
 
-def _examined(
-    material: Material, frames: list[int], on_frame: Callable[[int, int], None]
-) -> Examined:
-    return examine(material, frames, lambda done: on_frame(done, len(frames)))
+def _with_frames(
+    bare: Page,
+    material: Material,
+    frames: list[int],
+    truth: str,
+    on_frame: Callable[[int, int], None],
+) -> Page:
+    first = frames[0]
+    return replace(
+        bare,
+        examined=examine(material, frames, lambda done: on_frame(done, len(frames))),
+        takes=takes_sheet(material, frames),
+        truth=truth_sheet(material, frames, truth) if truth else None,
+        commands=viewers(material.plate.path(first), material.target(first), frames),
+    )
 
 
 def _note(facts: Facts, material: Material, there: int) -> str:

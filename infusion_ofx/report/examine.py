@@ -24,13 +24,13 @@ from infusion_ofx.sheet import averaged, displayed, evenly
 
 __all__ = ["Checked", "Examined", "examine", "worst"]
 
-PROXY_BYTES, REGION_BYTES = 26_000_000, 14_000_000
+PROXY_BYTES, REGION_BYTES = 32_000_000, 14_000_000
 """What the frames of the whole shot and those of the region may take of the page, as text."""
 
 PROXY_WIDTH = 640  # pixels across, at most
-REGION_SIDE = 1024  # pixels; of a larger region the middle is shown
+REGION_SIDE = 640  # pixels; of a larger region the middle is shown
 THUMBNAIL_WIDTH = 120  # pixels of a side
-SHIFT = 3  # bits of the proxy's halves that are rounded away: 1 part in 256 is left
+SHIFT = 4  # bits of the proxy's halves that are rounded away: 1 part in 128 is left
 RING = 16  # pixels round the hole that its movement is held against
 
 Array = npt.NDArray[Any]

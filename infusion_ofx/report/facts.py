@@ -47,7 +47,9 @@ class Facts:
     status: JobStatus
     losses: list[dict[str, Any]]
     self_score: dict[str, Any]
-    """What ``report/self_score.json`` holds; empty where there is none."""
+    """By take, see ``JobFolder.score``; empty where there is none."""
+    cost: dict[str, Any]
+    """By kind of stage, see ``JobFolder.cost``; empty where there is none."""
     attempts: list[Attempted]
     arithmetic: dict[str, Any]
     """Device and precision that the job was done in; empty where nothing was begun."""
@@ -78,7 +80,8 @@ def gather(path: Path, paths: PathMap = PathMap()) -> Facts:  # noqa: B008, a fr
         record,
         status_of(folder.path),
         read_losses(folder, record.stages),
-        read_json(folder.report / "self_score.json"),
+        read_json(folder.score),
+        read_json(folder.cost),
         _attempts(folder),
         folder.settled() or {},
     )

@@ -39,6 +39,8 @@ class Page:
     """The contact sheet, a PNG."""
     takes: bytes | None
     """The takes side by side, a PNG; None where there is one alone."""
+    truth: bytes | None
+    """The fill beside the truth, a PNG; None where no truth is known."""
     commands: list[str]
     """Command lines to look further with."""
 
@@ -56,10 +58,12 @@ def page(content: Page) -> Iterator[str]:
             *(_viewer(examined) if examined else ()),
             *(_checks(examined) if examined else ()),
             _picture("Contact sheet", "five frames", content.sheet),
+            _picture("Truth", "plate, fill, truth, and the fill's distance from it", content.truth),
             _picture("Takes", "side by side, the first as it was delivered", content.takes),
             _losses(facts),
             _self_score(facts.self_score),
             _settings(content),
+            _manifest(examined) if examined else "",
         ],
         _blocks(examined) if examined else (),
     )
@@ -75,9 +79,9 @@ def document(
 ) -> Iterator[str]:
     """A whole HTML document with our style and scripts in it, and leave for nothing else.
 
-    scripts: files of web/, run in that order after the body. body: HTML. rest: HTML before the
-    scripts, which may be large. live: the page may ask the server that gave it, and no other. The
-    policy names style and script by their digests.
+    scripts: files of web/, run in that order after the body. body: HTML. rest: HTML after the
+    scripts, which may be large, and is still to come when they run. live: the page may ask the
+    server that gave it, and no other. The policy names style and script by their digests.
     """
     style = _web("report.css")
     script = '"use strict";\n(() => {\n' + "\n".join(map(_web, scripts)) + "})();\n"
@@ -95,9 +99,9 @@ def document(
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
     )
     yield "\n".join(part for part in body if part)
-    yield from rest
     if scripts:
         yield f"\n<script>{script}</script>"
+    yield from rest
     yield "\n</body>\n</html>\n"
 
 
@@ -191,27 +195,28 @@ def _losses(facts: Facts) -> str:
 
 
 def _self_score(score: Mapping[str, Any]) -> str:
-    """Whatever the engine has left of itself: its sentences first, then figures, by method where it
-    tells methods apart."""
-    if not score:
+    """Which method's fill was taken, take by take, and by what figures."""
+    takes = {take: told for take, told in score.items() if isinstance(told, dict)}
+    if not takes:
         return ""
-    words = [f"<p>{escape(value)}</p>" for value in score.values() if isinstance(value, str)]
-    rows = [[n, v] for n, v in score.items() if isinstance(v, int | float)]
-    plain = table(["figure", "value"], rows) if rows else ""
-    groups = {name: value for name, value in score.items() if isinstance(value, dict)}
-    flat = {n: v for n, v in groups.items() if not any(isinstance(x, dict) for x in v.values())}
-    deep = {n: v for n, v in groups.items() if v and all(isinstance(x, dict) for x in v.values())}
-    tables = [_methods(name, methods) for name, methods in {"method": flat, **deep}.items()]
-    return "<h2>Self-score</h2>" + "".join([*words, plain, *tables])
+    tables = "".join(_take_score(take, told) for take, told in takes.items())
+    return (
+        "<h2>Self-score</h2><p>A hole like the real one was planted beside it, where the truth is "
+        "known, kept out of all that was learnt, and filled by each method. The one with the least "
+        "fault was taken; 0 is right. It says which method suits this shot, not that the fill is "
+        f"good enough.</p>{tables}"
+    )
 
 
-def _methods(name: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """One row a method, one column a figure; nothing without methods."""
-    if not methods:
-        return ""
+def _take_score(take: str, told: Mapping[str, Any]) -> str:
+    """One row a method, one column a figure."""
+    scores = told.get("scores")
+    methods = scores if isinstance(scores, dict) else {}
     figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
+    figures.sort(key=lambda figure: figure != "fault")
     rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
-    return table([name, *figures], rows)
+    chosen = f"Take {take}: {told.get('chosen')} was taken."
+    return f"<p>{escape(chosen)}</p>" + table(["method", *figures], rows)
 
 
 def _settings(content: Page) -> str:
@@ -221,6 +226,7 @@ def _settings(content: Page) -> str:
     used = {f"{name}, in use": value for name, value in facts.arithmetic.items()}
     told = {**made, **used, **job.to_dict()}
     rows = [[name, "" if value is None else str(value)] for name, value in told.items()]
+    took = [[kind, each.get("seconds"), each.get("voxels")] for kind, each in facts.cost.items()]
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
     ]
@@ -228,6 +234,7 @@ def _settings(content: Page) -> str:
     return (
         "<h2>Attempts</h2>"
         + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)
+        + (table(["engine", "seconds", "voxels passed forward"], took) if took else "")
         + "<h2>To do it again, and to look further</h2><pre>"
         + escape("\n".join(shown))
         + "</pre><h2>Settings</h2>"
@@ -236,15 +243,14 @@ def _settings(content: Page) -> str:
 
 
 def _blocks(examined: Examined) -> Iterator[str]:
-    """The frames as blocks that no browser runs, and what the viewer must know of them."""
+    """The frames as blocks that no browser runs, the first to be seen first."""
     for name, blocks in (("shot", examined.shot), ("region", examined.region)):
         for frame, block in blocks.items():
             yield f'\n<script type="text/plain" id="{name}-{frame}">{block["text"]}</script>'
-    text = json.dumps(_manifest(examined), allow_nan=False).replace("<", "\\u003c")
-    yield f'\n<script type="application/json" id="manifest">{text}</script>'
 
 
-def _manifest(examined: Examined) -> dict[str, Any]:
+def _manifest(examined: Examined) -> str:
+    """What the viewer must know of the frames, as a block of JSON."""
     sizes = {"shot": (examined.proxy, SHIFT), "region": (examined.region_size, 0)}
     blocks = {"shot": examined.shot, "region": examined.region}
     layers = {
@@ -257,15 +263,15 @@ def _manifest(examined: Examined) -> dict[str, Any]:
         for name, (size, shift) in sizes.items()
     }
     said = {check.frame: _said(check) for check in examined.checks}
-    return {"frames": list(said), "rate": RATE, "layers": layers, "said": said}
+    facts = {"frames": list(said), "rate": RATE, "layers": layers, "said": said}
+    text = json.dumps(facts, allow_nan=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="manifest">{text}</script>'
 
 
 def _said(check: Checked) -> str:
-    outside = (
-        "no plate to compare with"
-        if check.outside is None
-        else f"{check.outside} samples differ outside"
-    )
+    outside = f"{check.outside} samples differ outside"
+    if check.outside is None:
+        outside = "no plate to compare with"
     figures = [("seam", check.seam), ("flicker", check.flicker)]
     return ", ".join([outside, *(f"{n} {v:.2f}" for n, v in figures if math.isfinite(v))])
 

@@ -6,7 +6,7 @@ from infusion_ofx.material import Material
 from infusion_ofx.sequence.pattern import wants_view
 from infusion_ofx.sequence.store import Sequence
 
-__all__ = ["open_result"]
+__all__ = ["channels_of", "open_result"]
 
 
 def open_result(material: Material, frame: int, take: int = 1) -> Sequence:
@@ -17,5 +17,16 @@ def open_result(material: Material, frame: int, take: int = 1) -> Sequence:
     """
     job = material.job
     view = "" if wants_view(job.plate) else job.view  # else the file's name has told it
-    result = Sequence.open(str(material.target(frame, take)), (frame,), view=view)
-    return result.choose([name.strip() for name in job.channels.split(",")], job.layer)
+    return channels_of(
+        material, Sequence.open(str(material.target(frame, take)), (frame,), view=view)
+    )
+
+
+def channels_of(material: Material, clip: Sequence) -> Sequence:
+    """A clip with the channels chosen that the job fills.
+
+    Raises:
+        SequenceError: when it lacks one.
+    """
+    names = [name.strip() for name in material.job.channels.split(",")]
+    return clip.choose(names, material.job.layer)

@@ -208,7 +208,7 @@ static void define_answers(OfxParamSetHandle set)
     OfxPropertySetHandle props = define(set, kOfxParamTypeString, own_param_names[PARAM_STATUS],
                                         "Status", "How the job stood at the last Refresh.");
     if (props) {
-        host.property->propSetString(props, kOfxParamPropDefault, 0, "no job yet");
+        host.property->propSetString(props, kOfxParamPropDefault, 0, "press Refresh");
         host.property->propSetInt(props, kOfxParamPropEnabled, 0, 0);
         host.property->propSetInt(props, kOfxParamPropEvaluateOnChange, 0, 0);
         host.property->propSetInt(props, kOfxParamPropPersistant, 0, 0);

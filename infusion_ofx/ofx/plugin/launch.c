@@ -5,7 +5,7 @@
 #include "infusion.h"
 #include "system.h"
 
-enum { MOST_ARGUMENTS = 128, MOST_TEXT = 1 << 17 };
+enum { MOST_ARGUMENTS = 128, MOST_TEXT = 1 << 17, LONGEST_LINE = 1 << 15 };
 
 /* A command line; `full` once something had no room. */
 typedef struct {
@@ -39,21 +39,27 @@ static void add_option(Command *command, const char *option, const char *value)
 
 /* How the engine is called: a file that `infusion ofx install` has put into the bundle, with one
  * argument a line, since a host has no way of its own to a Python environment. */
-static int add_engine(Command *command)
+static FILE *open_engine(void)
 {
-    char path[PATH_SIZE], line[PATH_SIZE];
+    char path[PATH_SIZE];
     char *end = system_own_path(path, sizeof path) == 0 ? path + strlen(path) : path;
-    FILE *file;
     int up;
     for (up = 0; end > path && up < 2; up += *end == '/' || *end == '\\')
         end--; /* from Contents/Linux-x86-64/Infusion.ofx to Contents */
     *end = 0;
     if (up < 2 || join(end, sizeof path - (size_t)(end - path), "/Resources/engine", NULL) != 0)
-        return -1;
-    file = system_open(path, "rb");
+        return NULL;
+    return system_open(path, "rb");
+}
+
+static int add_engine(Command *command)
+{
+    char line[LONGEST_LINE]; /* one of them names every folder of Python's path */
+    FILE *file = open_engine();
     if (!file)
         return -1;
     while (fgets(line, sizeof line, file)) {
+        command->full |= !strchr(line, '\n');
         line[strcspn(line, "\r\n")] = 0;
         if (line[0])
             add(command, line);

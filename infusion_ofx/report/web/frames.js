@@ -24,9 +24,20 @@ function halves(bytes, at, height, width, shift) {
   return found;
 }
 
+// The page is shown while its frames still arrive. A block is whole once something follows it.
+async function arrived(id) {
+  for (;;) {
+    const complete = document.readyState !== "loading";
+    const block = document.getElementById(id);
+    if (block && (complete || block.nextSibling)) return block.textContent;
+    if (complete) throw Error(`the page holds no ${id}`);
+    await new Promise((resume) => { setTimeout(resume, 10); });
+  }
+}
+
 // A layer is all frames of one size: {width, height, shift, frames: {number: [top, left, h, w]}}.
 async function unpacked(layer, name, number) {
-  const bytes = await inflated(document.getElementById(`${name}-${number}`).textContent);
+  const bytes = await inflated(await arrived(`${name}-${number}`));
   const { width, height, shift } = layer;
   const [top, left, tall, wide] = layer.frames[number];
   const plate = halves(bytes, 0, height, width, shift);
