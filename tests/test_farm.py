@@ -55,7 +55,7 @@ def test_a_step_says_what_it_does_and_what_it_has_done(shot: Shot) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].startswith("infusion 0.1.0, python ") and "seed 0" in lines[0]
     assert lines[1].startswith("command: ")
-    assert "working on" in lines[2] and "100.0%  read 2/2" in result.stdout
+    assert "working on" in lines[2] and "100.0%  prior 2/2" in result.stdout
     assert lines[-1].startswith("prepare done in 0:0") and "peak memory" in lines[-1]
     assert not {"\r", "\x1b"} & set(result.stdout)
 

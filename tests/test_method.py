@@ -91,6 +91,7 @@ def test_auto_is_diffusion_where_no_hole_can_be_planted(shot: Shot) -> None:
 
 def test_auto_that_was_stopped_goes_on_with_the_same_pixels(shot: Shot) -> None:
     run(shot.job("unbroken/", method="auto"))
+    stopped = False
     for number in (1, 2, 3):
 
         def stop(progress: Progress, left: list[int] = [number]) -> None:  # noqa: B006
@@ -98,8 +99,11 @@ def test_auto_that_was_stopped_goes_on_with_the_same_pixels(shot: Shot) -> None:
             if not left[0]:
                 signal.raise_signal(signal.SIGTERM)
 
-        with pytest.raises(Stopped):
+        try:  # how often it reports, and so where and whether it stops, is the clock's
             run(shot.job(method="auto", checkpoint_minutes=0.0), stop)
+        except Stopped:
+            stopped = True
+    assert stopped
     run(shot.job(method="auto"))
     assert shot.pixels() == shot.pixels("unbroken")
 
