@@ -224,6 +224,7 @@ class Steps:
         """
         kept = finished(self.folder, self.material)
         if kept is not None:
+            self._tidy()  # the process that wrote all may have been killed before it did
             return kept
         filled = 0
         for take in reversed(self.takes):  # in place, the first one's changes what is read

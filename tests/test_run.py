@@ -321,6 +321,14 @@ def test_frames_that_are_as_they_were_written_are_left_alone(shot: Shot) -> None
     assert [path.stat().st_mtime_ns for path in paths] == times
 
 
+def test_what_a_process_left_that_was_killed_at_the_very_end_is_tidied_away(shot: Shot) -> None:
+    job = job_in(shot.folder)
+    left = Path(run(job).folder) / "work" / "prepared.safetensors"
+    left.write_bytes(b"the region, large")
+    run(job)
+    assert not left.exists()
+
+
 def test_a_finished_job_keeps_its_networks_and_its_fill_and_nothing_large(shot: Shot) -> None:
     work = Path(run(job_in(shot.folder, checkpoint_minutes=0.0)).folder) / "work"
     kept = {path.name for path in work.iterdir()}
