@@ -23,7 +23,7 @@ from infusion_ofx import __version__
 from infusion_ofx.errors import InfusionError, JobError, Stopped, TryAgainError, facts_of
 from infusion_ofx.folder import JobFolder, write_json
 from infusion_ofx.job import Job
-from infusion_ofx.progress import Progress, clock_text, size_text, status_text
+from infusion_ofx.progress import Progress, clock_text, one_line, size_text, status_text
 from infusion_ofx.sequence.atomic import storage_error
 
 __all__ = ["HEARTBEAT_SECONDS", "Attempt", "attempting", "header"]
@@ -160,7 +160,7 @@ def header(job: Job) -> str:
     return (
         f"infusion {__version__}, python {platform.python_version()}, on {socket.gethostname()}"
         f"{gpus}: recipe {job.recipe}, seed {job.seed}, {job.plate!r} to {job.output!r}\n"
-        f"command: {shlex.join(sys.argv)}"
+        f"command: {one_line(shlex.join(sys.argv))}"
     )
 
 

@@ -108,8 +108,10 @@ def short_text(progress: Progress) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line ends, so that no part of it can pose as a line of its own."""
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+    """The text without line ends, so that no part of it can pose as a line of its own, and without
+    the codes that a terminal obeys."""
+    line = " ".join(part.strip() for part in text.splitlines() if part.strip())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def clock_text(seconds: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infusion_ofx.progress import Meter, Progress, ignore
+from infusion_ofx.progress import Meter, Progress, ignore, one_line
 
 
 def _meter() -> tuple[Meter, list[Progress]]:
@@ -78,3 +78,8 @@ def test_what_a_listener_raises_stops_the_job() -> None:
 
 def test_nobody_has_to_listen() -> None:
     Meter(ignore, lambda: 0).tell("train", 1, 2, 0.5)
+
+
+@given(st.text())
+def test_a_text_made_one_line_moves_no_cursor(text: str) -> None:
+    assert one_line(text).isprintable()

@@ -13,7 +13,7 @@ import click
 
 from infusion_cli.check import report
 from infusion_cli.job_options import job_from, job_options
-from infusion_cli.printers import FORMATS, Printer, clock_text, printer, size_text
+from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, printer, size_text
 from infusion_ofx.attempt import header
 from infusion_ofx.job import Job
 from infusion_ofx.stopping import stopping
@@ -96,7 +96,7 @@ def _run(job: Job, show: Printer) -> Result:
 
 
 def _summary(result: Result) -> str:
-    return (
+    return one_line(
         f"wrote {result.frames} frames to {result.output}: {result.filled} pixels filled in "
         f"{clock_text(result.seconds)} on {result.device}, peak memory "
         f"{size_text(result.peak_memory)}; the job folder is {result.folder}"
