@@ -133,7 +133,7 @@ def test_a_batch_that_is_stopped_keeps_a_checkpoint(shot: TinyShot) -> None:
     file = write_shots(shot.folder, {"shot": "*"}, steps=3000)
     process = start("batch", file)
     work = shot.folder / "a" / "out" / "infusion" / "plate" / "v001"
-    while not read_json(work / "status.json").get("step") and process.poll() is None:
+    while read_json(work / "status.json").get("stage") != "train" and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)
