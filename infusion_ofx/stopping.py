@@ -10,7 +10,7 @@ from types import FrameType
 
 from infusion_ofx.errors import Stopped
 
-__all__ = ["Signals", "stopping"]
+__all__ = ["Signals", "loading", "stopping"]
 
 
 class Signals:
@@ -59,3 +59,16 @@ def stopping() -> Iterator[Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """For imports of numpy or torch, which end in a riddle when a signal interrupts them.
+
+    Raises:
+        Stopped: after them, when INT or TERM came meanwhile.
+    """
+    with stopping() as signals:
+        yield
+    if signals.received is not None:
+        raise signals.stopped("nothing has begun")

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from infusion_ofx.farm.shots import read_shots
 from infusion_ofx.folder import read_json
 from infusion_ofx.run import run
 from infusion_ofx.stopping import Signals
+from processes import start
 
 if TYPE_CHECKING:
     from conftest import Shot as TinyShot
@@ -46,16 +46,6 @@ def copies(shot: TinyShot, *names: str) -> None:
         (shot.folder / name).mkdir()
         for path in shot.folder.glob("*.100[12].exr"):
             shutil.copy2(path, shot.folder / name)
-
-
-def start(*command: object) -> subprocess.Popen[str]:
-    """The program in a process of its own, from the checkout."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    return subprocess.Popen(
-        [sys.executable, "-m", "infusion_cli", *map(str, command)],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
 
 
 def batch(*arguments: object) -> tuple[int, dict[str, Any], str]:

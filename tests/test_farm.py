@@ -21,6 +21,7 @@ from infusion_ofx.begin import submit
 from infusion_ofx.farm.status import status
 from infusion_ofx.farm.task import perform
 from infusion_ofx.folder import JobFolder, read_json
+from processes import start
 
 if TYPE_CHECKING:
     from conftest import Shot
@@ -31,16 +32,6 @@ SHARED: dict[str, Any] = {"recipe": "final", "intervals": 2, "frames": "1001-100
 
 def folder_of(shot: Shot, **settings: Any) -> JobFolder:
     return submit(shot.job(**{**SHARED, **settings}))
-
-
-def start(*command: object) -> subprocess.Popen[str]:
-    """The program in a process of its own, from the checkout."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    return subprocess.Popen(
-        [sys.executable, "-m", "infusion_cli", *map(str, command)],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +18,10 @@ from infusion_ofx.errors import JobError, SequenceError
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.store import Sequence
+from tiny import ALL, RGB, job_of, paint
 
 if TYPE_CHECKING:
     from conftest import Shot
-
-ALL = Box(0, 0, 24, 32)
-RGB = ["R", "G", "B"]
-
-
-def job_of(shot: Shot, **settings: Any) -> Job:
-    paths = {"plate": shot.plate, "matte": shot.matte, "output": f"{shot.folder}/out/"}
-    return Job(**{**paths, "recipe": "draft", **settings})
-
-
-def paint(path: str | Path, channels: list[str], box: Box, value: float) -> None:
-    """Sets a box of a frame to one value."""
-    shape = (box.height, box.width)
-    pixels = np.full((*shape, len(channels)), value, np.float32)
-    still = Sequence.open(str(path)).choose(channels)
-    still.write(still.frames[0], Path(path), box, pixels, np.ones(shape, bool), in_place=True)
 
 
 def alpha_of(material: Material, frame: int) -> npt.NDArray[np.float32]:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from infusion_ofx.errors import JobError
-from infusion_ofx.job import Job
 from infusion_ofx.material import open_material
 from infusion_ofx.prepare import plan_work, prepare
 from infusion_ofx.sequence.frame import Box
-from infusion_ofx.sequence.store import Sequence
+from tiny import ALL, job_of, paint
 
 if TYPE_CHECKING:
     from conftest import Shot
-
-ALL = Box(0, 0, 24, 32)
-RGB = ["R", "G", "B"]
-
-
-def job_of(shot: Shot, **settings: Any) -> Job:
-    paths = {"plate": shot.plate, "matte": shot.matte, "output": f"{shot.folder}/out/"}
-    return Job(**{**paths, "recipe": "draft", **settings})
-
-
-def paint(path: str | Path, channels: list[str], box: Box, value: float) -> None:
-    """Sets a box of a frame to one value."""
-    shape = (box.height, box.width)
-    pixels = np.full((*shape, len(channels)), value, np.float32)
-    still = Sequence.open(str(path)).choose(channels)
-    still.write(still.frames[0], Path(path), box, pixels, np.ones(shape, bool), in_place=True)
 
 
 def test_plate_pixels_that_are_not_finite_count_as_unknown_and_are_never_seen(shot: Shot) -> None:

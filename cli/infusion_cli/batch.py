@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from infusion_cli.job_options import job_options, settings_from
-from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, size_text
-from infusion_cli.run import printing
+from infusion_cli.printers import Printer, clock_text, one_line, size_text
+from infusion_cli.showing import printing, progress_options
 from infusion_cli.step_options import path_options
 from infusion_cli.table import columns
 from infusion_ofx.farm.engines import ENGINES, write_submission
@@ -58,17 +58,7 @@ the same command goes on. `infusion --help` has them all."""
     help="Where the report goes. Default: shots.batch.json beside shots.yaml.",
 )
 @click.option("--dry-run", is_flag=True, help="Look at every shot, say what is wrong; do nothing.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the report on stdout; progress goes to stderr."
-)
-@click.option(
-    "--progress",
-    "form",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="How progress is shown, as in `infusion run`.",
-)
+@progress_options
 @path_options
 @job_options
 @click.pass_context

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from infusion_cli.printers import FORMATS, clock_text, finite
-from infusion_cli.run import printing
+from infusion_cli.printers import clock_text, finite
+from infusion_cli.showing import printing, progress_options
 from infusion_cli.table import aligned
 
 __all__ = ["demo"]
@@ -29,20 +29,7 @@ Exit codes: 0 done, 1 failed, 75 try again, 130/143 stopped; `infusion --help` h
     required=False,
     type=click.Path(file_okay=False, path_type=Path),
 )
-@click.option(
-    "--progress",
-    "form",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="How progress is shown, as in `infusion run`.",
-)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the result as JSON on stdout; progress goes to stderr.",
-)
+@progress_options
 def demo(folder: Path, form: str, as_json: bool) -> None:
     """Make a shot, repair it with the draft recipe, and show the result.
 

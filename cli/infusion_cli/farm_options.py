@@ -14,7 +14,7 @@ import click
 from infusion_cli.job_options import given_options, job_from, job_options
 from infusion_ofx.farm.graph import Step, graph
 from infusion_ofx.folder import JobFolder, Record
-from infusion_ofx.stopping import stopping
+from infusion_ofx.stopping import loading
 
 __all__ = ["export_options", "exported", "farm_options", "job_folder", "program_option"]
 
@@ -69,10 +69,8 @@ def job_folder(context: click.Context) -> JobFolder:
         job.cancel(False)
         return job
     given = job_from(context)
-    with stopping() as signals:  # an interrupted import of numpy or torch ends in a riddle
+    with loading():
         from infusion_ofx.begin import submit
-    if signals.received is not None:
-        raise signals.stopped("nothing has begun")
     return submit(given)
 
 

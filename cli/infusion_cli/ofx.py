@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from infusion_cli.job_options import job_from, job_options
-from infusion_cli.run import printing
+from infusion_cli.showing import printing
 from infusion_cli.step_options import folder_argument
 from infusion_ofx.ofx import bundle
-from infusion_ofx.stopping import stopping
+from infusion_ofx.stopping import loading
 
 __all__ = ["ofx"]
 
@@ -97,10 +97,8 @@ def work(context: click.Context, /, folder: Path, **_: object) -> None:
     _leave_the_host()
     with printing("plain", to_stderr=False) as show:
         job = job_from(context)
-        with stopping() as signals:  # an interrupted import of numpy or torch ends in a riddle
+        with loading():
             from infusion_ofx.ofx.work import work as do_work
-        if signals.received is not None:
-            raise signals.stopped("nothing has begun")
         result = do_work(folder.absolute(), job, show)
         show.say(f"done: {result.frames} frames are in {result.output}")
 

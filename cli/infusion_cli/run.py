@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,15 +10,16 @@ import click
 
 from infusion_cli.check import report
 from infusion_cli.job_options import job_from, job_options
-from infusion_cli.printers import FORMATS, Printer, clock_text, one_line, printer, size_text
+from infusion_cli.printers import Printer, clock_text, one_line, size_text
+from infusion_cli.showing import printing, progress_options
 from infusion_ofx.attempt import header
 from infusion_ofx.job import Job
-from infusion_ofx.stopping import stopping
+from infusion_ofx.stopping import loading
 
 if TYPE_CHECKING:
     from infusion_ofx.run import Result
 
-__all__ = ["printing", "run"]
+__all__ = ["run"]
 
 
 @click.command(
@@ -36,21 +34,7 @@ Exit codes: 0 done, 1 failed, 2 the job is wrong, 75 try again, 130/143 stopped;
 has them all."""
 )
 @job_options
-@click.option(
-    "--progress",
-    "form",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="How progress is shown. auto: openjd in an OpenJD session, rich on a terminal, "
-    "else plain.",
-)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the result as JSON on stdout; progress goes to stderr.",
-)
+@progress_options
 @click.option("--dry-run", is_flag=True, help="Say what would happen, as `infusion check` does.")
 @click.pass_context
 def run(context: click.Context, /, form: str, as_json: bool, dry_run: bool, **_: object) -> None:
@@ -74,24 +58,9 @@ def run(context: click.Context, /, form: str, as_json: bool, dry_run: bool, **_:
         click.echo(json.dumps({"result": asdict(result)} if not as_json else asdict(result)))
 
 
-@contextmanager
-def printing(form: str, to_stderr: bool) -> Iterator[Printer]:
-    """A printer that is closed at the end and told of a failure, for the formats that name one."""
-    show = printer(form, sys.stderr if to_stderr else sys.stdout)
-    try:
-        yield show
-    except BaseException as error:
-        show.close()
-        show.fail(error)
-        raise
-    show.close()
-
-
 def _run(job: Job, show: Printer) -> Result:
-    with stopping() as signals:  # an interrupted import of numpy or torch ends in a riddle
+    with loading():
         from infusion_ofx.run import run as run_job
-    if signals.received is not None:
-        raise signals.stopped("nothing has begun")
     return run_job(job, show)
 
 

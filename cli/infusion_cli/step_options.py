@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from infusion_cli.printers import FORMATS, Printer, clock_text, size_text
-from infusion_cli.run import printing
+from infusion_cli.printers import Printer, clock_text, size_text
+from infusion_cli.showing import printing, progress_options
 from infusion_ofx.attempt import header
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.paths import PathMap
-from infusion_ofx.stopping import stopping
+from infusion_ofx.stopping import loading
 
 if TYPE_CHECKING:
     from infusion_ofx.farm.task import Outcome
@@ -55,20 +55,7 @@ def path_options(command: Command) -> Command:
 
 def step_options(command: Command) -> Command:
     """Gives a command the folder and all options that a farm's step takes."""
-    command = click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        help="Print the result as JSON on stdout; progress goes to stderr.",
-    )(command)
-    command = click.option(
-        "--progress",
-        "form",
-        type=click.Choice(FORMATS),
-        default="auto",
-        show_default=True,
-        help="How progress is shown, as in `infusion run`.",
-    )(command)
+    command = progress_options(command)
     command = click.option(
         "--force",
         is_flag=True,
@@ -105,10 +92,8 @@ def do_task(
 
 
 def _perform(folder: Path, task: str, show: Printer, paths: PathMap, force: bool) -> Outcome:
-    with stopping() as signals:  # an interrupted import of numpy or torch ends in a riddle
+    with loading():
         from infusion_ofx.farm.task import perform
-    if signals.received is not None:
-        raise signals.stopped("nothing has begun")
     return perform(folder, task, show, paths, force=force)
 
 
