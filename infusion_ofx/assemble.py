@@ -120,7 +120,8 @@ def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
         in_place=job.in_place,
         keep_lossy=job.compression == "keep",
     )
-    write_used_matte(material, frame, hole)
+    if take == 1:  # it is the same for all
+        write_used_matte(material, frame, hole)
     return int(np.count_nonzero(hole.alpha))
 
 
