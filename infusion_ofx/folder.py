@@ -3,8 +3,9 @@ farm.
 
 ``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
 (the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``report/`` (what people
-look at), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop). Every file
-is written under a temporary name and renamed. Standard library only.
+look at), ``cost.json`` (what each kind of work took), ``score.json`` (what ``--method auto`` has
+chosen, and why), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop).
+Every file is written under a temporary name and renamed. Standard library only.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from infusion_cli.farm import export
 from infusion_cli.job_options import job_from, job_options, option_name
 from infusion_cli.main import Group, main
 from infusion_cli.reference import reference
@@ -85,6 +86,14 @@ def test_every_verb_has_help(verb: str, flag: str) -> None:
 def test_every_verb_shows_examples_and_its_exit_codes(verb: str) -> None:
     text = call(verb, "--help").stdout
     assert f"\n    infusion {verb}" in text and "Exit code" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "verb", [f"farm export {name}" for name in export.commands] + ["farm submit slurm"]
+)
+def test_every_verb_of_a_farm_shows_examples_and_its_exit_codes(verb: str) -> None:
+    text = call(*verb.split(), "--help").stdout
+    assert f"\n    infusion {verb}" in text and "Exit codes: 0 " in text
 
 
 def test_the_help_names_every_field_of_a_job() -> None:

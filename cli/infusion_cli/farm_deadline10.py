@@ -6,18 +6,20 @@ from functools import partial
 
 import click
 
-from infusion_cli.farm_options import export_options, exported, program_option
+from infusion_cli.farm_options import ENDS, export_options, exported, program_option
 from infusion_ofx.farm import deadline10 as files
 
 __all__ = ["deadline10"]
 
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   infusion farm export deadline10 --plate plate.####.exr --matte matte.####.exr --output out/ -o dl/
   infusion farm export deadline10 out/infusion/plate/v001 -o dl/ --gpu-group gpu --prop Priority=60
-  python dl/submit.py"""
+  python dl/submit.py
+
+{ENDS}"""
 )
 @export_options
 @program_option

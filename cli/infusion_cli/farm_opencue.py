@@ -6,18 +6,20 @@ from functools import partial
 
 import click
 
-from infusion_cli.farm_options import export_options, exported, program_option
+from infusion_cli.farm_options import ENDS, export_options, exported, program_option
 from infusion_ofx.farm import opencue as outline
 
 __all__ = ["opencue"]
 
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   infusion farm export opencue --plate plate.####.exr --matte matte.####.exr --output out/ -o cue/
   python cue/submit.py --print
-  SHOW=tree SHOT=sh010 python cue/submit.py"""
+  SHOW=tree SHOT=sh010 python cue/submit.py
+
+{ENDS}"""
 )
 @export_options
 @program_option

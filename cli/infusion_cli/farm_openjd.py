@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import click
 
-from infusion_cli.farm_options import export_options, exported
+from infusion_cli.farm_options import ENDS, export_options, exported
 from infusion_ofx.farm import openjd as bundle
 
 __all__ = ["openjd"]
 
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   infusion farm export openjd --plate plate.####.exr --matte matte.####.exr --output out/ -o bundle/
   infusion farm export openjd out/infusion/plate/v001 -o bundle/
   openjd run bundle/template.yaml -p JobFolder=/show/sh010/out/infusion/plate/v001
-  deadline bundle submit bundle/"""
+  deadline bundle submit bundle/
+
+{ENDS}"""
 )
 @export_options
 @click.pass_context

@@ -16,9 +16,13 @@ from infusion_ofx.farm.graph import Step, graph
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.stopping import loading
 
-__all__ = ["export_options", "exported", "farm_options", "job_folder", "program_option"]
+__all__ = ["ENDS", "export_options", "exported", "farm_options", "job_folder", "program_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+ENDS = """\b
+Exit codes: 0 done; 1 the farm has refused the job; 2 the job or the command is wrong; 75 try again.
+`infusion --help` has them all, those of the job's own tasks too."""
 
 
 def farm_options(command: Command) -> Command:

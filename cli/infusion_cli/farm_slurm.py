@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from infusion_cli.farm_options import (
+    ENDS,
     export_options,
     exported,
     farm_options,
@@ -49,11 +50,13 @@ def _slurm_options(command: Command) -> Command:
 
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   infusion farm export slurm --plate plate.####.exr --matte matte.####.exr --output out/ -o slurm/
   infusion farm export slurm out/infusion/plate/v001 -o slurm/ --partition gpu --time 8:00:00
-  bash slurm/submit.sh"""
+  bash slurm/submit.sh
+
+{ENDS}"""
 )
 @export_options
 @_slurm_options
@@ -68,13 +71,15 @@ def slurm(context: click.Context, /, **_: object) -> None:
 
 @click.command(
     "slurm",
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   infusion farm submit slurm --plate plate.####.exr --matte matte.####.exr --output out/
   infusion farm submit slurm out/infusion/plate/v001 --partition gpu --sbatch=--constraint=a100
   infusion status out/infusion/plate/v001
 
-Submitted again, it goes on from what is done. The scripts are left in FOLDER/slurm.""",
+Submitted again, it goes on from what is done. The scripts are left in FOLDER/slurm.
+
+{ENDS}""",
 )
 @farm_options
 @_slurm_options
