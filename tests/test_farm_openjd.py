@@ -39,23 +39,11 @@ HOSTILE = "it's {{Param.X}} \"$(x)` %d \\ \u00e9 \U0001f525 \x7f\x85\u2028 end"
 STAGES = {"train-shared": 4, **{f"{k}-{i:02d}": 1 for i in range(12) for k in ("train", "sample")}}
 
 
-def options(job: Job) -> list[str]:
-    """The command line that describes a job."""
-    found = {name: value for name, value in job.to_dict().items() if name != "format"}
-    default = Job("", "", "").to_dict()
-    return [
-        part
-        for name, value in found.items()
-        if value != default[name]
-        for part in ("--" + name.replace("_", "-"), str(value))
-    ]
-
-
 def export(shot: Shot, **settings: Any) -> tuple[JobFolder, Path]:
     """The job folder and the bundle that the verb makes."""
     job = shot.job(**{**SHARED, **settings})
     made = shot.folder / "bundle"
-    arguments = ["farm", "export", "openjd", *options(job), "-o", str(made), "--json"]
+    arguments = ["farm", "export", "openjd", *job.to_options(), "-o", str(made), "--json"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     return JobFolder(Path(json.loads(result.stdout)["folder"])), made
@@ -154,7 +142,7 @@ def test_an_export_makes_the_job_or_takes_the_one_that_is_named(shot: Shot) -> N
 @pytest.mark.parametrize("engine", ["openjd", "slurm", "opencue", "deadline10"])
 def test_a_dry_run_says_the_steps_and_writes_nothing(shot: Shot, engine: str) -> None:
     before = sorted(shot.folder.rglob("*"))
-    given = [*options(shot.job(**SHARED)), "-o", str(shot.folder / "b"), "--dry-run"]
+    given = [*shot.job(**SHARED).to_options(), "-o", str(shot.folder / "b"), "--dry-run"]
     result = CliRunner().invoke(main, ["farm", "export", engine, *given])
     assert result.exit_code == 0, result.output
     names = [line.split()[0] for line in result.stdout.splitlines()]

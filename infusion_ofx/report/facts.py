@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -87,17 +87,10 @@ def gather(path: Path, paths: PathMap = PathMap()) -> Facts:  # noqa: B008, a fr
     )
 
 
-def command(job: Job, verb: str = "run") -> str:
+def command(job: Job) -> str:
     """The command that does a job again: every setting that is not the default, quoted for a
     shell."""
-    words = ["infusion", verb]
-    for f in fields(Job):
-        value = getattr(job, f.name)
-        if f.default is not MISSING and value == f.default:
-            continue
-        option = "--" + f.name.replace("_", "-")
-        words += [option] if value is True else [option, str(value)]
-    return shlex.join(words)
+    return shlex.join(["infusion", "run", *job.to_options()])
 
 
 def _attempts(folder: JobFolder) -> list[Attempted]:
