@@ -17,6 +17,7 @@ __all__ = [
     "short_text",
     "size_text",
     "status_text",
+    "visible",
 ]
 
 
@@ -110,8 +111,12 @@ def short_text(progress: Progress) -> str:
 def one_line(text: str) -> str:
     """The text without line ends, so that no part of it can pose as a line of its own, and without
     the codes that a terminal obeys."""
-    line = " ".join(part.strip() for part in text.splitlines() if part.strip())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return visible(" ".join(part.strip() for part in text.splitlines() if part.strip()))
+
+
+def visible(text: str) -> str:
+    """The text with a question mark for each letter that cannot be seen, but for spaces."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def clock_text(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infusion_cli.table import aligned
+from infusion_ofx.progress import visible
 
 if TYPE_CHECKING:
     from infusion_ofx.sequence.files import Files
@@ -47,7 +48,7 @@ def info(path: str, view: str, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     for line in _listing(found) if "sequences" in found else _lines(found):
-        click.echo("".join(letter if letter.isprintable() else "?" for letter in line))
+        click.echo(visible(line))
 
 
 def describe_folder(folder: str) -> Facts:

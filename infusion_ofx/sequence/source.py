@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infusion_ofx.errors import TRANSIENT, InfusionError, SequenceError, TryAgainError
+from infusion_ofx.progress import visible
 
 __all__ = [
     "WIDEST",
@@ -125,5 +126,4 @@ def check_size(width: int, height: int, claimed: int = 0, most: int = 0) -> None
 
 def printable(text: str) -> str:
     """A text out of a file as one line that a terminal can show: 200 letters at most."""
-    line = " ".join(text[:200].split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return visible(" ".join(text[:200].split()))
