@@ -17,7 +17,7 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import sample_step, start
-from infusion_ofx.engine.train import optimiser, train_step
+from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import memory, work
 from infusion_ofx.job import Job
@@ -179,8 +179,10 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     x = start(shot, small, recipe, seed=0)
     stage = next(stage for stage, _ in work(recipe, small) if stage.kind == "train")
 
+    trainer = Trainer(network, optimizer, shot, recipe, stage, seed=0, compute=compute)
+
     def train() -> None:
-        train_step(network, optimizer, shot, recipe, stage, 0, seed=0, compute=compute)
+        trainer.step(0)
 
     def sample() -> None:
         sample_step(network, x, None, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
@@ -191,8 +193,8 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     voxels = frames * side * side
     return (
         patches
-        + _timed(train, compute) * passes["train"] / (3 * voxels)
-        + (_timed(sample, compute) * passes["sample"] / voxels)
+        + _timed(train, compute) * passes["train"] / (3 * recipe.batch * voxels)
+        + _timed(sample, compute) * passes["sample"] / (len(small.windows) * voxels)
     )
 
 
@@ -210,18 +212,21 @@ def _seconds_of_patches(recipe: Recipe, layout: Plan, compute: Compute, channels
 
 
 def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:
-    """A shot of nothing, and a plan that samples all of it in one window."""
+    """A shot of nothing, and a plan that samples all of it twice, since a network that sees one
+    window alone may take another time."""
     boxes = [Box(0, 0, side, side)] * frames
     clean = Volume(boxes, [torch.zeros(channels, side, side) for _ in boxes])
     hole = Volume(boxes, [torch.zeros(1, side, side) for _ in boxes])
     limit = torch.ones(channels)
     shot = Shot(tuple(range(frames)), clean, hole, -limit, limit)
-    return shot, Plan((Window(0, frames, boxes[0]),), tuple(boxes), tuple(boxes))
+    whole = Window(0, frames, boxes[0])
+    return shot, Plan((whole, whole), tuple(boxes), tuple(boxes), (whole,))
 
 
 def _timed(action: Callable[[], None], compute: Compute) -> float:
-    """Seconds of the second of two calls; the first sets things up."""
-    action()
+    """Seconds of a call, after some that set things up: on a GPU a training step is recorded."""
+    for _ in range(5 if compute.device.type == "cuda" else 1):
+        action()
     compute.wait()
     began = time.monotonic()
     action()

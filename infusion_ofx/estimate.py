@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infusion_ofx.engine.recipe import PER_CENT, Recipe, Stage, stages
+from infusion_ofx.engine.sample import AT_ONCE
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
@@ -36,11 +37,11 @@ FIT_BYTES = 200 * 2**20
 
 
 def block_voxels(recipe: Recipe, plan: Plan) -> int:
-    """Pixels times frames of the largest training block."""
+    """Pixels times frames that a training step runs through the network, at most."""
     frames = min(recipe.frames, len(plan.region))
     height = max(box.height for box in plan.region)
     width = max(box.width for box in plan.region)
-    return frames * min(recipe.crop, height) * min(recipe.crop, width)
+    return recipe.batch * frames * min(recipe.crop, height) * min(recipe.crop, width)
 
 
 def window_voxels(plan: Plan) -> int:
@@ -66,11 +67,12 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
 def memory(recipe: Recipe, plan: Plan) -> int:
     """Most bytes that the job will hold, on a CPU: the runtime, the region and the network's
     own."""
-    patches = DENSE_BYTES * plan.voxels + BYTES * min(plan.voxels, recipe.block)
+    block = max((block.voxels for block in plan.blocks), default=0)
+    patches = DENSE_BYTES * block + BYTES * min(block, recipe.block)
     if not recipe.steps:
         return RUNTIME_BYTES + REGION_BYTES * plan.voxels + patches
     training, sampling = NETWORK_BYTES[recipe.network]
-    largest = max((window.voxels for window in plan.windows), default=0)
+    largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
     sampled = sum(box.height * box.width for box in plan.sampled)
     at_once = max(training * block_voxels(recipe, plan), sampling * largest, FIT_BYTES)
     at_once = max(at_once, patches * recipe.patches)

@@ -57,6 +57,7 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "region": [_edges(box) for box in plan.region],
         "sampled": [_edges(box) for box in plan.sampled],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
+        "blocks": [(w.start, w.stop, _edges(w.box)) for w in plan.blocks],
     }
     if prepared.planted is not None:
         tensors |= {
@@ -74,7 +75,10 @@ def load_prepared(folder: Path) -> Prepared | None:
         return None
     tensors, facts = kept
     region, sampled = _boxes(facts["region"]), _boxes(facts["sampled"])
-    windows = tuple(Window(start, stop, Box(*box)) for start, stop, box in facts["windows"])
+    windows, blocks = (
+        tuple(Window(start, stop, Box(*box)) for start, stop, box in facts[name])
+        for name in ("windows", "blocks")
+    )
     shot = Shot(
         tuple(facts["numbers"]),
         Volume(region, [tensors[f"clean.{i}"] for i in range(len(region))]),
@@ -88,7 +92,7 @@ def load_prepared(folder: Path) -> Prepared | None:
         start, edges = facts["planted"]
         arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
         planted = Planted(start, Box(*edges), *arrays)
-    plan = Plan(windows, sampled, region)
+    plan = Plan(windows, sampled, region, blocks)
     return Prepared(plan, shot, working, _boxes(facts["holes"]), planted)
 
 

@@ -15,7 +15,7 @@ Size = tuple[int, int, int]
 SIZES: tuple[Size, ...] = ((3, 5, 5), (1, 5, 5), (1, 3, 3), (1, 1, 1))
 """Patch sizes (frames, height, width), largest first; all odd."""
 
-CHUNK = 8192  # pixels or patches handled at once
+CHUNKS = {"cpu": 2**13, "cuda": 2**17}  # pixels or patches handled at once: cache, or kernel size
 
 
 class Level:
@@ -46,6 +46,7 @@ class Level:
         self.size, self.shape = size, unknown.shape
         self.unknown = unknown
         device = values.device
+        self.chunk = CHUNKS.get(device.type, CHUNKS["cpu"])
         self.values = values.reshape(len(values), -1).T.contiguous()
         frames, height, width = self.shape
         self.strides = torch.tensor([height * width, width, 1], device=device)
@@ -99,7 +100,7 @@ class Level:
         same; with more and more the best match alone counts.
         """
         voxels = self.inside if voxels is None else voxels
-        voted = [self._mean(part, sharpness) for part in torch.split(voxels, CHUNK)]
+        voted = [self._mean(part, sharpness) for part in torch.split(voxels, self.chunk)]
         self.values[voxels] = torch.cat(voted)
 
     def _mean(self, voxels: Tensor, sharpness: float) -> Tensor:

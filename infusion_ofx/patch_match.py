@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infusion_ofx.patch_level import CHUNK, Level, grown
+from infusion_ofx.patch_level import Level, grown
 
 __all__ = ["Matcher"]
 
@@ -66,7 +66,7 @@ class Matcher:
         squares, rows = (rows * rows).T.contiguous(), rows.T.contiguous()
         channels = level.values.shape[1]
         matches, costs = [], []
-        for centres in torch.split(level.centres, CHUNK // 16):
+        for centres in torch.split(level.centres, level.chunk // 16):
             part = sure[centres[:, None] + level.offsets].float()
             part = part.repeat_interleave(channels, 1)
             wanted = level.patches(centres) * part
@@ -102,8 +102,8 @@ class Matcher:
         sources = self._some(level.sources, SAMPLE)
         rows = self.described[sources]
         squares, rows = rows.square().sum(1), rows.T.contiguous()
-        parts = [self._wanted(part) for part in torch.split(level.centres, CHUNK)]
-        wanted = torch.split(torch.cat(parts), CHUNK // 16)
+        parts = [self._wanted(part) for part in torch.split(level.centres, level.chunk)]
+        wanted = torch.split(torch.cat(parts), level.chunk // 16)
 
         def distances(part: Tensor) -> Tensor:
             own = part.square().sum(1, keepdim=True)
@@ -125,7 +125,9 @@ class Matcher:
         Barnes, Shechtman, Finkelstein, Goldman 2009, "PatchMatch", all patches at once.
         """
         level = self.level
-        self.target = torch.cat([self._wanted(part) for part in torch.split(level.centres, CHUNK)])
+        self.target = torch.cat(
+            [self._wanted(part) for part in torch.split(level.centres, level.chunk)]
+        )
         level.cost = self._distance(level.match)
         last = len(level.values) - 1
         for _ in range(SWEEPS):

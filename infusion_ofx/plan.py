@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from math import prod
 
 from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Plan", "Window", "make"]
 
 _NONE = Box(0, 0, 0, 0)
+
+_LEVEL = 1.5
+"""How much more may be loaded so that a stretch of frames has one box."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,22 @@ class Window:
     box: Box
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """Frames, height, width."""
+        return self.stop - self.start, self.box.height, self.box.width
+
+    @property
     def voxels(self) -> int:
         """Pixels times frames."""
-        return (self.stop - self.start) * self.box.height * self.box.width
+        return prod(self.size)
+
+    def grown(self, n: int, frame: Box) -> Window:
+        """The window with ``n`` more pixels at each side, as far as the frame goes."""
+        return replace(self, box=self.box.grow(n).intersect(frame))
+
+    def away(self, i: int) -> int:
+        """How many frames lie between it and frame i: 0 within."""
+        return max(self.start - i, i - self.stop + 1, 0)
 
 
 @dataclass(frozen=True)
@@ -39,18 +56,17 @@ class Plan:
     """What the windows cover of each frame; empty where no window does."""
     region: tuple[Box, ...]
     """What is loaded of each frame to train on: at least ``sampled``."""
+    blocks: tuple[Window, ...]
+    """What is filled with patches at once: stretches of frames with one box each, which lie in
+    ``region``, cover the windows, and may share frames."""
 
     @property
     def voxels(self) -> int:
         """Pixels times frames that are loaded."""
         return sum(box.height * box.width for box in self.region)
 
-    def levelled(self) -> Plan:
-        """The plan with one region for all frames."""
-        return replace(self, region=(_around(self.region),) * len(self.region))
-
     def joined(self, other: Plan) -> Plan:
-        """The plan with another's windows too, which lie in this one's region."""
+        """The plan with another's windows too, which lie in this one's blocks."""
         pairs = zip(self.sampled, other.sampled, strict=True)
         sampled = tuple(_around(pair) for pair in pairs)
         return replace(self, windows=self.windows + other.windows, sampled=sampled)
@@ -78,7 +94,17 @@ def make(
         _around(window.box for window in windows if window.start <= i < window.stop)
         for i in range(len(holes))
     )
-    return Plan(windows, sampled, _region(sampled, frame, reach, voxels))
+    blocks = _blocks(windows, frame, reach)
+    few, many = 0, reach if blocks else 0
+    while few < many:
+        middle = (few + many + 1) // 2
+        region = _region([block.grown(middle, frame) for block in blocks], len(holes))
+        if sum(box.height * box.width for box in region) <= voxels:
+            few = middle
+        else:
+            many = middle - 1
+    grown = tuple(block.grown(few, frame) for block in blocks)
+    return Plan(windows, sampled, _region(grown, len(holes)), grown)
 
 
 def starts(length: int, size: int, overlap: int) -> list[int]:
@@ -119,19 +145,34 @@ def _around(boxes: Sequence[Box] | Iterator[Box]) -> Box:
     return reduce(Box.union, (box for box in boxes if not box.empty), _NONE)
 
 
-def _region(sampled: Sequence[Box], frame: Box, reach: int, voxels: int) -> tuple[Box, ...]:
-    """Each frame's sampled box, or the nearest such frame's, grown by ``reach`` as far as voxels
-    go."""
-    held = [i for i, box in enumerate(sampled) if not box.empty]
-    if not held:
-        return tuple(sampled)
-    boxes = [sampled[min(held, key=lambda j: abs(j - i))] for i in range(len(sampled))]
-    few, many = 0, reach
-    while few < many:
-        middle = (few + many + 1) // 2
-        grown = [box.grow(middle).intersect(frame) for box in boxes]
-        if sum(box.height * box.width for box in grown) <= voxels:
-            few = middle
-        else:
-            many = middle - 1
-    return tuple(box.grow(few).intersect(frame) for box in boxes)
+def _blocks(windows: Sequence[Window], frame: Box, reach: int) -> list[Window]:
+    """Stretches of windows with one box each: neighbours are joined as long as what is loaded for
+    the one is not much more than for the two."""
+    spans: dict[tuple[int, int], Box] = {}
+    for window in windows:
+        span = (window.start, window.stop)
+        spans[span] = spans.get(span, _NONE).union(window.box)
+    blocks: list[Window] = []
+    apart = 0
+    for (start, stop), box in spans.items():
+        own = Window(start, stop, box)
+        alone = own.grown(reach, frame).voxels
+        if blocks:
+            whole = Window(blocks[-1].start, stop, blocks[-1].box.union(box))
+            if whole.grown(reach, frame).voxels <= _LEVEL * (apart + alone):
+                blocks[-1], apart = whole, apart + alone
+                continue
+        blocks.append(own)
+        apart = alone
+    return blocks
+
+
+def _region(blocks: Sequence[Window], frames: int) -> tuple[Box, ...]:
+    """What each frame has of the blocks that it is in, or of the nearest one."""
+    if not blocks:
+        return (_NONE,) * frames
+    boxes = []
+    for i in range(frames):
+        least = min(block.away(i) for block in blocks)
+        boxes.append(_around(block.box for block in blocks if block.away(i) == least))
+    return tuple(boxes)

@@ -110,7 +110,7 @@ def plan_work(
 def _layout(material: Material, holes: Sequence[Box], area: Box | None = None) -> Plan:
     """The plan for the boxes of some holes. area: the pixels to stay in; None is the plate's."""
     recipe, budget = material.recipe, int(material.job.memory * 2**30)
-    layout = plan.make(
+    return plan.make(
         holes,
         area or material.area,
         frames=recipe.frames,
@@ -120,9 +120,6 @@ def _layout(material: Material, holes: Sequence[Box], area: Box | None = None) -
         tile=largest_tile(recipe, budget),
         voxels=budget // 4 // REGION_BYTES,
     )
-    level = layout.levelled()
-    wanted = recipe.patches and (not recipe.steps or level.voxels * 4 * REGION_BYTES <= budget)
-    return level if wanted else layout
 
 
 def _covers(hole: Hole, data: Box) -> bool:
@@ -188,8 +185,7 @@ def prepare(
     coded = working.encode(known)
     shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))
     planted = None
-    recipe = material.recipe
-    if recipe.patches and recipe.steps and layout.windows and len(set(layout.region)) == 1:
+    if material.job.method == "auto" and layout.windows and len(set(layout.region)) == 1:
         planted, layout = _plant(material, shot, working, layout)
     return Prepared(layout, shot, working, boxes, planted)
 
@@ -270,7 +266,7 @@ def _with_seen(
             for i, box in enumerate(holes)
         ],
     )
-    return replace(rest, region=layout.region)
+    return replace(rest, region=layout.region, blocks=layout.blocks)
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:

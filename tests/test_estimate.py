@@ -43,12 +43,15 @@ def test_the_work_is_every_stage_with_what_its_steps_pass_through_the_network(
     assert sampled == recipe.sampling_steps
     for stage, cost in found:
         block, windows = 3 * block_voxels(recipe, plan), window_voxels(plan)
-        assert cost == (block if stage.kind == "train" else windows) > 0
+        assert cost > 0
+        if stage.kind != "patch":
+            assert cost == (block if stage.kind == "train" else windows)
 
 
 def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None:
     one = RECIPES["draft"]
-    plan = _plan(one, Box(400, 400, 500, 500)).levelled()
+    plan = _plan(one, Box(400, 400, 500, 500))
+    one = replace(one, patches=False)
     both = replace(one, patches=True, takes=3)
     kinds = [stage.kind for stage, _ in work(both, plan)]
     assert (kinds.count("train"), kinds.count("sample"), kinds.count("patch")) == (1, 3, 3)
@@ -60,9 +63,9 @@ def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None
 def test_a_block_is_no_larger_than_the_shot() -> None:
     recipe = RECIPES["draft"]
     tiny = _plan(recipe, Box(0, 0, 5, 7), frames=2, plate=Box(0, 0, 5, 7))
-    assert block_voxels(recipe, tiny) == window_voxels(tiny) == 2 * 5 * 7
+    assert block_voxels(recipe, tiny) == recipe.batch * window_voxels(tiny) == recipe.batch * 70
     roomy = _plan(recipe, Box(400, 400, 500, 500), frames=30)
-    assert block_voxels(recipe, roomy) == recipe.frames * recipe.crop**2
+    assert block_voxels(recipe, roomy) == recipe.batch * recipe.frames * recipe.crop**2
 
 
 @given(NAMES, st.integers(1, 200), st.integers(1, 30))

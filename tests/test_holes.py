@@ -8,8 +8,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from infusion_ofx.engine.holes import training_hole
+from infusion_ofx.engine.holes import training_holes
+
+
+def training_hole(draw: random.Random, frames: int, height: int, width: int) -> Tensor:
+    """One hole, (1, frames, height, width)."""
+    return training_holes(draw, 1, frames, height, width)[0]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 40), st.integers(1, 40))
@@ -66,3 +72,9 @@ def test_all_but_the_crops_corners_are_covered_by_some_hole() -> None:
     assert isinstance(covered, torch.Tensor)
     assert (covered[0, 0, 6:-6, 6:-6] > 0).all()
     assert (covered < 200).all(), "and left open by some"
+
+
+def test_several_holes_are_those_that_are_drawn_one_after_the_other() -> None:
+    one, many = random.Random(5), random.Random(5)
+    apart = torch.stack([training_hole(one, 4, 20, 30) for _ in range(6)])
+    assert torch.equal(apart, training_holes(many, 6, 4, 20, 30))

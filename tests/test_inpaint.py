@@ -30,11 +30,15 @@ SMALL: dict[str, Any] = {
     "crop": 8,
     "tile": 8,
     "steps": 2,
+    "patches": False,
 }
 KINDS = {
     "draft": replace(RECIPES["draft"], width=16, levels=1, sampling_steps=4, **SMALL),
     "final": replace(
         RECIPES["final"], width=16, levels=1, intervals=3, sampling_steps=5, shared_steps=2, **SMALL
+    ),
+    "patched": replace(
+        RECIPES["draft"], width=16, levels=1, sampling_steps=2, **{**SMALL, "patches": True}
     ),
     "paper": replace(RECIPES["paper"], width=4, intervals=2, sampling_steps=5, **SMALL),
 }
@@ -123,8 +127,9 @@ def test_stopped_after_any_step_and_gone_on_is_the_same_bit_for_bit(
     kind: str, tmp_path: Path
 ) -> None:
     recipe = KINDS[kind]
-    straight = _run(recipe, tmp_path / "none")
-    for count in range(1, _steps(recipe) + 1):
+    told: list[Step] = []
+    straight = _run(recipe, tmp_path / "none", told.append)
+    for count in range(1, len(told) + 1):
         folder = tmp_path / str(count)
         with pytest.raises(Interrupted):
             _run(recipe, folder, _stop_after(count))
@@ -240,3 +245,42 @@ def test_one_frame_is_a_shot(tmp_path: Path) -> None:
     shot, plan = _material(recipe, (Box(4, 4, 8, 9),))
     fill = _filled(Engine(shot, plan, recipe, CPU, 0, tmp_path))
     assert fill.data[0].isfinite().all()
+
+
+def test_a_moving_hole_is_filled_with_patches_in_blocks_that_go_on_from_each_other(
+    tmp_path: Path,
+) -> None:
+    recipe = KINDS["patched"]
+    holes = tuple(Box(6, 2 + 3 * i, 9, 5 + 3 * i) for i in range(4))
+    shot, plan = _material(recipe, holes)
+    (whole,) = plan.blocks
+    plan = replace(plan, blocks=(replace(whole, stop=3), replace(whole, start=2)))
+    engine = Engine(shot, plan, recipe, CPU, 0, tmp_path)
+    engine.run(engine.stages[0])
+    patches = engine.fill(kind="patch")
+    assert tuple(patches.boxes) == plan.sampled
+    for i, (box, hole) in enumerate(zip(plan.sampled, holes, strict=True)):
+        known = (shot.hole.view(i, box) == 0).expand(3, -1, -1)
+        assert torch.equal(patches.data[i][known], shot.clean.view(i, box)[known])
+        rows, columns = box.slices(hole)
+        assert patches.data[i][:, rows, columns].abs().min() > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_gpu_goes_on_bit_for_bit_too(kind: str, device: str, tmp_path: Path) -> None:
+    recipe, compute = replace(KINDS[kind], steps=6), Compute.choose(device)
+    shot, plan = _material(recipe)
+    shot = shot.to(compute.device)
+
+    def engine(folder: Path) -> Engine:
+        folder.mkdir(exist_ok=True)
+        return Engine(shot, plan, recipe, compute, 0, folder)
+
+    straight = _filled(engine(tmp_path / "none")).data
+    for count in (1, 4, 8):
+        on_step = _stop_after(count)
+        with pytest.raises(Interrupted):
+            for stage in engine(tmp_path / str(count)).stages:
+                engine(tmp_path / str(count)).run(stage, on_step)
+        assert _equal(_filled(engine(tmp_path / str(count))).data, straight)

@@ -27,7 +27,12 @@ def _prepared() -> Prepared:
     working = Working.fit(torch.rand(3, 50, generator=random), decorrelate=True)
     limits = torch.tensor([-1.0, -0.5, 0.1]), torch.tensor([1.0, 0.7, 0.2])
     shot = Shot((-5, 1001, 1002), Volume(REGION, clean), Volume(REGION, hole), *limits)
-    return Prepared(Plan((Window(0, 3, Box(2, 4, 4, 8)),), SAMPLED, REGION), shot, working, SAMPLED)
+    return Prepared(
+        Plan((Window(0, 3, Box(2, 4, 4, 8)),), SAMPLED, REGION, (Window(0, 3, REGION[0]),)),
+        shot,
+        working,
+        SAMPLED,
+    )
 
 
 @pytest.mark.parametrize("planted", [False, True])

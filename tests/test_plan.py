@@ -91,7 +91,7 @@ def test_what_is_loaded_keeps_to_the_budget_or_is_the_least_there_is(
     work: tuple[list[Box], Box, dict[str, Any]],
 ) -> None:
     holes, frame, settings = work
-    plan, least = make(holes, frame, **settings), make(holes, frame, **{**settings, "reach": 0})
+    plan, least = make(holes, frame, **settings), make(holes, frame, **{**settings, "voxels": 0})
     assert plan.voxels <= max(settings["voxels"], least.voxels)
     assert plan.voxels == sum(box.height * box.width for box in plan.region)
     for box, small in zip(plan.region, least.region, strict=True):
@@ -138,8 +138,9 @@ def test_the_region_follows_a_hole_that_crosses_the_shot() -> None:
     for hole, region in zip(holes, plan.region, strict=True):
         assert region.intersect(hole) == hole
         assert region.height <= 40 + 2 * (24 + 64)
-        # A window holds 12 frames' worth of way, and a frame is in two windows at most.
-        assert region.width <= 40 * 24 + 2 * (24 + 64)
+        # A block holds two windows' worth of way here, and a frame is in two blocks at most.
+        assert region.width <= 40 * 48 + 2 * (24 + 64)
+    assert plan.voxels <= 2 * 48 * (40 * 12 + 2 * (24 + 64)) * (40 + 2 * (24 + 64))
 
 
 def test_the_context_is_kept_round_the_hole_and_cut_at_the_border() -> None:
@@ -181,14 +182,32 @@ def test_no_work_is_planned_where_there_is_no_hole() -> None:
 
 
 @given(_work())
-def test_a_levelled_plan_loads_one_region_round_all_of_them(
+def test_blocks_are_loaded_and_hold_every_window(
     work: tuple[list[Box], Box, dict[str, Any]],
 ) -> None:
     plan = make(work[0], work[1], **work[2])
-    level = plan.levelled()
-    assert len(set(level.region)) == 1 and len(level.region) == len(plan.region)
-    assert all(box.empty or box.intersect(level.region[0]) == box for box in plan.region)
-    assert (level.windows, level.sampled) == (plan.windows, plan.sampled)
+    for block in plan.blocks:
+        for region in plan.region[block.start : block.stop]:
+            assert region.intersect(block.box) == block.box
+    for window in plan.windows:
+        assert any(
+            block.start <= window.start
+            and window.stop <= block.stop
+            and block.box.intersect(window.box) == window.box
+            for block in plan.blocks
+        )
+    starts_and_stops = [(block.start, block.stop) for block in plan.blocks]
+    assert starts_and_stops == sorted(starts_and_stops)
+
+
+def test_a_hole_that_stands_still_is_one_block_and_one_that_jumps_is_not() -> None:
+    frame = Box(0, 0, 1080, 1920)
+    still = make([Box(500, 600, 560, 660)] * 48, frame, **PLAIN)
+    assert len(still.blocks) == 1 and len(set(still.region)) == 1
+    jumping = [Box(0, 0, 60, 60)] * 18 + [NONE] * 12 + [Box(1000, 1800, 1060, 1860)] * 18
+    blocks = make(jumping, frame, **PLAIN).blocks
+    assert len(blocks) > 1
+    assert sum(block.voxels for block in blocks) < 48 * 1080 * 1920 / 4
 
 
 @given(_work(), _work())

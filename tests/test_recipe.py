@@ -54,6 +54,8 @@ def test_each_interval_is_trained_then_sampled_through_from_noise_to_clean(
     recipe = choose(name, intervals=intervals, steps=steps, sampling_steps=sampling_steps)
     grid = make(recipe.schedule).grid(recipe.sampling_steps)
     work = stages(recipe, calls_by_interval(grid, recipe.intervals))
+    if recipe.patches:
+        assert work.pop(0).kind == "patch"
     if recipe.shared_steps:
         assert work.pop(0) == Stage("train", None, recipe.shared_steps)
     calls = calls_by_interval(grid, recipe.intervals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.recipe import RECIPES, Recipe
-from infusion_ofx.engine.sample import sample_step, start, taper
+from infusion_ofx.engine.sample import AT_ONCE, batches, sample_step, start, taper
 from infusion_ofx.engine.schedule import LinearBeta, LogUniform, ancestral, make
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
@@ -287,6 +288,23 @@ def test_the_start_depends_on_the_seed_and_on_the_frame(recipe: Recipe) -> None:
     assert torch.equal(x.data[0], same.data[0])
     assert not torch.equal(x.data[0], other.data[0])
     assert not torch.equal(x.data[0], x.data[1])
+
+
+@given(st.lists(st.tuples(st.sampled_from([(4, 8), (12, 300), (30, 4096)]), st.integers(1, 9))))
+def test_batches_are_neighbours_of_one_size_shared_out_evenly(runs: list[Any]) -> None:
+    windows = [
+        Window(0, frames, Box(0, left, side, left + side))
+        for (frames, side), count in runs
+        for left in range(count)
+    ]
+    found = list(batches(windows))
+    assert [window for batch in found for window in batch] == windows
+    for batch in found:
+        assert len({window.size for window in batch}) == 1
+        assert len(batch) == 1 or sum(window.voxels for window in batch) <= AT_ONCE
+    for one, other in pairwise(found):
+        if one[0].size == other[0].size:  # no two that would fit into one
+            assert sum(window.voxels for window in (*one, *other)) > AT_ONCE
 
 
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40))

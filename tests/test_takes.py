@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infusion_ofx.begin import submit
-from infusion_ofx.engine.recipe import Recipe, Stage, before, choose, stages, trainer
+from infusion_ofx.engine.recipe import Recipe, Stage, before, choose, stages, trained_by
 from infusion_ofx.errors import JobError, MissingStepError, Stopped
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
@@ -162,8 +162,8 @@ def test_a_take_is_sampled_through_its_own_training_or_through_the_first_ones(na
         assert len({stage.name for stage in work}) == len(work)
         for stage in work:
             if stage.kind == "sample":
-                assert trainer(stage, work).take == (stage.take if train else 1)
-                assert trainer(stage, work).interval == stage.interval
+                assert trained_by(stage, work).take == (stage.take if train else 1)
+                assert trained_by(stage, work).interval == stage.interval
             earlier = before(stage, work)
             assert earlier is None or (earlier.kind, earlier.take) == (stage.kind, stage.take)
     assert _work(1, True, recipe) == _work(2, True, recipe)[: len(_work(1, True, recipe))]

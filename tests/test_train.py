@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.recipe import RECIPES, Recipe, Stage
-from infusion_ofx.engine.train import learning_rate, optimiser, train_step
+from infusion_ofx.engine.train import Trainer, learning_rate, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import make
 from infusion_ofx.sequence.frame import Box
@@ -60,7 +60,7 @@ class Gain(nn.Module):
         return self.weight * self.noisy
 
 
-class Trainer:
+class Training:
     """A network in training on one shot."""
 
     def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
@@ -72,28 +72,27 @@ class Trainer:
 
     def step(self, step: int, interval: int | None = 0, seed: int = 0) -> float:
         stage = Stage("train", interval, 100)
-        loss = train_step(
-            self.network, self.optimizer, self.shot, self.recipe, stage, step,
-            seed=seed, compute=CPU,
-        )  # fmt: skip
-        return loss.item()
+        trainer = Trainer(
+            self.network, self.optimizer, self.shot, self.recipe, stage, seed=seed, compute=CPU
+        )
+        return float(trainer.step(step))
 
 
 @pytest.mark.parametrize("recipe", [OURS, PAPER], ids=["ours", "paper"])
 def test_a_step_draws_the_same_whatever_happened_before(recipe: Recipe) -> None:
     still = replace(recipe, learning_rate=0.0)
-    trainer = Trainer(still)
+    trainer = Training(still)
     first = trainer.step(7)
     trainer.step(8)
     trainer.step(7, interval=1, seed=3)
     torch.manual_seed(99)
     torch.randn(5)
     assert trainer.step(7) == first
-    assert Trainer(still).step(7) == first
+    assert Training(still).step(7) == first
 
 
 def test_another_seed_step_or_interval_draws_something_else() -> None:
-    trainer = Trainer(replace(OURS, learning_rate=0.0, intervals=4))
+    trainer = Training(replace(OURS, learning_rate=0.0, intervals=4))
     found = [
         trainer.step(7),
         trainer.step(8),
@@ -106,7 +105,7 @@ def test_another_seed_step_or_interval_draws_something_else() -> None:
 
 def test_the_noise_and_the_hole_of_each_draw_are_its_own() -> None:
     network = Gain()
-    trainer = Trainer(replace(PAPER, learning_rate=0.0), network)
+    trainer = Training(replace(PAPER, learning_rate=0.0), network)
     trainer.shot = _shot([Box(0, 0, 16, 16)] * 3)
     clean = torch.stack(trainer.shot.clean.data, 1)[None]
     noises, holes = [], []
@@ -123,7 +122,7 @@ def test_the_noise_and_the_hole_of_each_draw_are_its_own() -> None:
 @pytest.mark.parametrize("interval", [0, 7, 19])
 def test_a_published_training_step_is_as_published(interval: int) -> None:
     network = Gain()
-    trainer = Trainer(PAPER, network)
+    trainer = Training(PAPER, network)
     # One block is all of the shot, so that the test knows what was drawn.
     shot = trainer.shot = _shot([Box(0, 0, 12, 15)] * 3)
     clean = torch.stack(shot.clean.data, 1)[None]
@@ -171,7 +170,7 @@ def test_the_published_optimiser_is_adam() -> None:
 
 
 def test_a_step_of_the_paper_recipe_is_a_step_of_adam_on_the_real_network() -> None:
-    trainer = Trainer(PAPER)
+    trainer = Training(PAPER)
     before = [weight.detach().clone() for weight in trainer.network.parameters()]
     trainer.step(0)
     for old, new in zip(before, trainer.network.parameters(), strict=True):
@@ -182,7 +181,7 @@ def test_a_step_of_the_paper_recipe_is_a_step_of_adam_on_the_real_network() -> N
 
 
 def test_gradients_are_held_to_the_recipes_norm() -> None:
-    trainer = Trainer(OURS)
+    trainer = Training(OURS)
     assert OURS.clip_norm is not None
     for step in range(5):
         trainer.step(step)
@@ -214,7 +213,7 @@ def test_the_learning_rate_ends_near_a_twentieth_of_its_peak() -> None:
 )
 def test_training_learns(recipe: Recipe) -> None:
     still = replace(recipe, learning_rate=0.0)
-    trained, untrained = Trainer(recipe), Trainer(still)
+    trained, untrained = Training(recipe), Training(still)
     for step in range(100):
         trained.step(step)
     trained.recipe = still
@@ -225,14 +224,14 @@ def test_training_learns(recipe: Recipe) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2)])
 @pytest.mark.parametrize("recipe", [OURS, PAPER], ids=["ours", "paper"])
 def test_the_smallest_shots_train(size: tuple[int, int], recipe: Recipe) -> None:
-    trainer = Trainer(recipe)
+    trainer = Training(recipe)
     trainer.shot = _shot([Box(3, 4, 3 + size[0], 4 + size[1])])
     assert trainer.step(0) >= 0
     assert all(weight.isfinite().all() for weight in trainer.network.parameters())
 
 
 def test_blocks_stay_within_what_is_loaded_when_the_hole_moves() -> None:
-    trainer = Trainer(OURS)
+    trainer = Training(OURS)
     trainer.shot = _shot([Box(i, 3 * i, 20 + i, 24 + 3 * i) for i in range(6)])
     assert all(trainer.step(step) > 0 for step in range(20))
 
@@ -243,6 +242,24 @@ def test_a_hole_that_jumps_across_the_plate_can_be_trained_on() -> None:
     plan = make(
         holes, Box(0, 0, 40, 900), frames=6, overlap=2, context=4, reach=8, tile=64, voxels=10**6
     )
-    trainer = Trainer(recipe)
+    trainer = Training(recipe)
     trainer.shot = _shot(plan.region)
     assert all(trainer.step(step) > 0 for step in range(12))
+
+
+@pytest.mark.gpu
+def test_steps_replayed_from_a_graph_are_the_steps_one_by_one(device: str) -> None:
+    compute, weights = Compute.choose(device), []
+    for recorded in (True, False):
+        torch.manual_seed(0)
+        shot = _shot([Box(0, 0, 20, 24)] * 5).to(compute.device)
+        network = build(OURS, shot, compute.device)
+        stage = Stage("train", 0, 100)
+        trainer = Trainer(
+            network, optimiser(network, OURS), shot, OURS, stage, seed=0, compute=compute
+        )
+        if not recorded:
+            trainer.fit = trainer.fit_now
+        losses = [trainer.step(step) for step in range(8)]
+        weights.append([*network.parameters(), *losses])
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))

@@ -52,6 +52,8 @@ class Compute:
         if os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what repeatable sums ask for
         torch.use_deterministic_algorithms(True)
+        fill = "fill_uninitialized_memory"  # a debugging aid that takes time
+        setattr(torch.utils.deterministic, fill, False)
         torch.backends.cudnn.benchmark = False
         if precision == "auto":
             precision = "bfloat16" if _has_bfloat16(where) else "float32"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,14 @@ from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trainer
+from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trained_by
 from infusion_ofx.engine.sample import sample_step, start
 from infusion_ofx.engine.schedule import calls_by_interval, make
-from infusion_ofx.engine.train import optimiser, train_step
+from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import MissingStepError
-from infusion_ofx.patch import Settings, fill_blocks
-from infusion_ofx.plan import Plan
+from infusion_ofx.patch import OnRound, Settings, fill_blocks
+from infusion_ofx.plan import Plan, Window
 
 __all__ = ["Engine", "OnStep", "Step"]
 
@@ -108,11 +109,12 @@ class Engine:
         fit = self._fit(stage)
         if fit.step == stage.steps:
             return
+        trainer = Trainer(
+            fit.network, fit.optimizer, self.shot, self.recipe, stage,
+            seed=self._seed(stage.take), compute=self.compute,
+        )  # fmt: skip
         while fit.step < stage.steps:
-            loss = train_step(
-                fit.network, fit.optimizer, self.shot, self.recipe, stage, fit.step,
-                seed=self._seed(stage.take), compute=self.compute,
-            )  # fmt: skip
+            loss = trainer.step(fit.step)
             fit.step += 1
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit)))
         self._keep(stage, fit)
@@ -121,7 +123,7 @@ class Engine:
         chain = self._chain(stage)
         if chain.step == stage.steps:
             return
-        network = self._trained(trainer(stage, self.stages))
+        network = self._trained(trained_by(stage, self.stages))
         grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
         first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
@@ -137,33 +139,60 @@ class Engine:
         self._keep(stage, chain)
 
     def _rearrange(self, stage: Stage, on_step: OnStep) -> None:
-        """Fills with the shot's own patches; a checkpoint holds the frames that are done.
-
-        The region must be one box for all frames.
-        """
+        """Fills with the shot's own patches; a checkpoint holds the frames that are done."""
         chain = self._chain(stage)
         if chain.step == stage.steps:
             return
-        sampled, region = self.plan.sampled, self.plan.region[0]
-        span = (0, len(sampled), region)
-        clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
-        cuts = [region.slices(box) for box in sampled]
-        for i, frame in enumerate(chain.x.data):
-            clean[:, i, cuts[i][0], cuts[i][1]] = frame
-
-        def tell(share: float) -> None:
-            chain.step = min(int(share * stage.steps), stage.steps - 1)
-            on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
-
-        for done, filled in fill_blocks(
-            clean, hole, seed=key(self._seed(stage.take), "patches"),
-            settings=Settings(voxels=self.recipe.block), done=len(chain.x.data), on_round=tell,
-        ):  # fmt: skip
-            frames = [filled[:, i, rows, columns] for i, (rows, columns) in enumerate(cuts[:done])]
-            chain.x = Volume(sampled[:done], frames)
+        behind, before = 0, 0
+        for block in self.plan.blocks:
+            if len(chain.x.data) < block.stop:
+                tell = partial(self._tell, stage, chain, on_step, behind, block.voxels)
+                self._rearrange_block(stage, chain, block, before, tell)
+            behind, before = behind + block.voxels, block.stop
+        self._extend(chain, len(self.plan.sampled))
         chain.step = stage.steps
         on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.x))
         self._keep(stage, chain)
+
+    def _tell(
+        self, stage: Stage, chain: _Chain, on_step: OnStep, behind: int, voxels: int, share: float
+    ) -> None:
+        """Reports how far the fill of patches is: ``share`` of a block that follows others."""
+        done = (behind + share * voxels) / sum(block.voxels for block in self.plan.blocks)
+        chain.step = min(int(done * stage.steps), stage.steps - 1)
+        on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain)))
+
+    def _rearrange_block(
+        self, stage: Stage, chain: _Chain, block: Window, before: int, tell: OnRound
+    ) -> None:
+        """Fills one block; frames before ``before`` are an earlier one's, and known to this one."""
+        self._extend(chain, block.start)
+        span = (block.start, block.stop, block.box)
+        clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
+        for i in range(block.start, len(chain.x.data)):
+            rows, columns = block.box.slices(self.plan.sampled[i])
+            clean[:, i - block.start, rows, columns] = chain.x.data[i]
+            if i < before:
+                hole[:, i - block.start, rows, columns] = 0
+        for done, filled in fill_blocks(
+            clean, hole, seed=key(self._seed(stage.take), "patches", block.start),
+            settings=Settings(voxels=self.recipe.block),
+            done=len(chain.x.data) - block.start, on_round=tell,
+        ):  # fmt: skip
+            self._extend(chain, block.start + done, filled, block)
+
+    def _extend(
+        self, chain: _Chain, stop: int, filled: Tensor | None = None, block: Window | None = None
+    ) -> None:
+        """Adds frames up to ``stop``: from a filled block, or empty ones that nothing samples."""
+        frames = list(chain.x.data)
+        for i in range(len(frames), stop):
+            if filled is None or block is None:
+                frames.append(self.shot.low.new_zeros(len(self.shot.low), 0, 0))
+                continue
+            rows, columns = block.box.slices(self.plan.sampled[i])
+            frames.append(filled[:, i - block.start, rows, columns].clone())
+        chain.x = Volume(self.plan.sampled[:stop], frames)
 
     def _fit(self, stage: Stage) -> _Fit:
         """A training under way: from its newest checkpoint, or where the one before it ended."""

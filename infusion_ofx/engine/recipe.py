@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trainer"]
+__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trained_by"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Recipe:
     """Training steps for each interval; 0 leaves the network out."""
     sampling_steps: int
     """Network calls from noise to picture, over all intervals together."""
+    batch: int = 1
+    """Blocks in a training step."""
     shared_steps: int = 0
     """Training steps over the whole noise range before the first interval."""
     learning_rate: float = 1e-3
@@ -48,8 +50,8 @@ class Recipe:
     """Frames that neighbouring windows share in sampling."""
     context: int = 24
     """Pixels of plate round the hole that sampling sees."""
-    reach: int = 64
-    """Pixels round what sampling sees that training sees as well."""
+    reach: int = 96
+    """Pixels round what sampling sees that training and patches see as well."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
     patches: bool = False
@@ -67,15 +69,16 @@ _LIGHT = Recipe(
     width=48,
     levels=2,
     schedule="log-uniform",
+    batch=2,
     intervals=1,
-    steps=1500,
-    sampling_steps=41,
+    steps=3000,
+    sampling_steps=31,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, crop=48, steps=800, sampling_steps=31),
+    "draft": replace(_LIGHT, width=32, crop=48, steps=1000, sampling_steps=31),
     "standard": _LIGHT,
-    "final": replace(_LIGHT, shared_steps=1500, intervals=8, steps=400, sampling_steps=81),
+    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
     "paper": Recipe(
         network="paper", width=32, levels=3, schedule="linear-beta",
         intervals=20, steps=10_000, sampling_steps=1000,
@@ -87,11 +90,8 @@ RECIPES = {
 defaults."""
 
 
-PATCHES = replace(
-    _LIGHT, steps=0, patches=True, frames=1_000_000, context=0, reach=96, tile=1_000_000
-)
-"""No network: patch.py's own settings say the rest. One window over all frames, whose surroundings
-are what patches are taken from."""
+PATCHES = replace(_LIGHT, steps=0, patches=True)
+"""No network: patch.py's own settings say the rest."""
 
 PER_CENT = 100
 """Steps that a fill of patches is told in."""
@@ -176,7 +176,7 @@ def before(stage: Stage, work: list[Stage]) -> Stage | None:
     return alike[0] if alike[0].interval is None else alike[place - 1]
 
 
-def trainer(stage: Stage, work: list[Stage]) -> Stage:
+def trained_by(stage: Stage, work: list[Stage]) -> Stage:
     """The training whose network a sampling stage calls: its take's own, or the first one's."""
     alike = [s for s in work if s.kind == "train" and s.interval == stage.interval]
     return next((s for s in alike if s.take == stage.take), alike[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["sample_step", "start"]
+__all__ = ["AT_ONCE", "batches", "sample_step", "start"]
+
+AT_ONCE = 2**20
+"""Most pixels times frames of several windows together; a single one may be larger."""
 
 
 @torch.no_grad()
@@ -32,7 +36,7 @@ def start(shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> Volume:
         return Volume.make(
             plan.sampled, lambda i, box: _noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5
         )
-    smooth, _ = _joined(shot, plan, lambda known, hole, window: push_pull(known, hole))
+    smooth, _ = _joined(shot, plan, lambda known, hole, windows: push_pull(known, hole))
     return Volume.make(
         plan.sampled, lambda i, box: smooth.data[i] + _noise(shot, i, box, seed, 0) * sigma
     )
@@ -68,11 +72,10 @@ def sample_step(
     then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)
 
-    def estimate(known: Tensor, hole: Tensor, window: Window) -> Tensor:
-        u = torch.tensor([places[0]], device=hole.device)
-        seen = x.cut(window.start, window.stop, window.box)[None]
+    def estimate(known: Tensor, hole: Tensor, windows: Sequence[Window]) -> Tensor:
+        u = torch.full([len(windows)], places[0], device=hole.device)
         with compute.autocast():
-            return denoise(network, schedule, seen, known, hole, u)
+            return denoise(network, schedule, _cut(x, windows), known, hole, u)
 
     found, weight = _joined(shot, plan, estimate)
     clean = Volume.make(x.boxes, lambda i, box: _held(shot, i, box, found, weight))
@@ -88,24 +91,42 @@ def sample_step(
 
 
 def _joined(
-    shot: Shot, plan: Plan, look: Callable[[Tensor, Tensor, Window], Tensor]
+    shot: Shot, plan: Plan, look: Callable[[Tensor, Tensor, Sequence[Window]], Tensor]
 ) -> tuple[Volume, Volume]:
-    """What ``look`` sees in each window, as one volume, and how much was seen at each pixel."""
+    """What ``look`` sees in the windows, as one volume, and how much was seen at each pixel."""
     channels, device = len(shot.low), shot.low.device
     total = Volume.make(plan.sampled, lambda i, box: _zeros(channels, box, device))
     weight = Volume.make(plan.sampled, lambda i, box: _zeros(1, box, device))
-    for window in plan.windows:
-        span = (window.start, window.stop, window.box)
-        hole = shot.hole.cut(*span)[None]
-        known = shot.clean.cut(*span)[None] * (1 - hole)
-        seen, share = look(known, hole, window)[0], taper(window, device)
-        for i in range(window.start, window.stop):
-            part = share[i - window.start]
-            total.view(i, window.box).add_(seen[:, i - window.start] * part)
-            weight.view(i, window.box).add_(part)
+    for windows in batches(plan.windows):
+        hole = _cut(shot.hole, windows)
+        seen = look(_cut(shot.clean, windows) * (1 - hole), hole, windows)
+        for window, estimate in zip(windows, seen, strict=True):
+            share = taper(window, device)
+            for i in range(window.start, window.stop):
+                part = share[i - window.start]
+                total.view(i, window.box).add_(estimate[:, i - window.start] * part)
+                weight.view(i, window.box).add_(part)
     for sums, shares in zip(total.data, weight.data, strict=True):
         sums.div_(shares.clamp_min(1e-12))
     return total, weight
+
+
+def batches(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
+    """Neighbours of one size, to go through the network together: shared out evenly, a batch as
+    large as ``AT_ONCE`` allows.
+
+    On a GPU small windows leave most of it idle. On a CPU torch gives a single clip of this size to
+    a convolution that is several times slower than the one that it has for two.
+    """
+    for _, group in groupby(windows, lambda w: w.size):
+        alike = list(group)
+        count = -(-len(alike) // max(AT_ONCE // alike[0].voxels, 1))
+        for i in range(count):
+            yield alike[len(alike) * i // count : len(alike) * (i + 1) // count]
+
+
+def _cut(volume: Volume, windows: Sequence[Window]) -> Tensor:
+    return torch.stack([volume.cut(w.start, w.stop, w.box) for w in windows])
 
 
 def _held(shot: Shot, i: int, box: Box, found: Volume, weight: Volume) -> Tensor:
@@ -125,9 +146,8 @@ def taper(window: Window, device: torch.device | str = "cpu") -> Tensor:
 
     Highest in the middle and falling to the borders on every axis, so that joins show no edge.
     """
-    sides = (window.stop - window.start, window.box.height, window.box.width)
     t, y, x = (
-        torch.minimum(r := torch.arange(1.0, n + 1, device=device), r.flip(0)) for n in sides
+        torch.minimum(r := torch.arange(1.0, n + 1, device=device), r.flip(0)) for n in window.size
     )
     return (t / t.max())[:, None, None, None] * (y / y.max())[:, None] * (x / x.max())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -64,7 +65,7 @@ class LinearBeta:
 
     def sigma(self, u: Tensor) -> Tensor:
         """Noise-to-signal ratio at u in [0, 1]."""
-        kept = self.alpha_bar().to(u.device)[self.index(u)]
+        kept = _alpha_bar(self, u.device)[self.index(u)]
         return ((1 - kept) / kept).sqrt().to(u.dtype)
 
     def level(self, u: Tensor) -> Tensor:
@@ -79,6 +80,12 @@ class LinearBeta:
         calls = min(calls, self.count)
         numbers = torch.linspace(self.count - 1, 0, calls, dtype=torch.float64).round()
         return (numbers + 0.5) / self.count
+
+
+@lru_cache(maxsize=4)
+def _alpha_bar(schedule: LinearBeta, device: torch.device) -> Tensor:
+    """Kept on the device: a CUDA graph may not copy it there."""
+    return schedule.alpha_bar().to(device)
 
 
 Schedule = LogUniform | LinearBeta

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["push_pull"]
+__all__ = ["push_pull", "wide"]
 
 STILL_LEVELS = 3
 """Levels that pool in space alone: a moving texture agrees with its neighbour frames when
 coarse."""
+
+
+def wide(small: Tensor, size: Sequence[int]) -> Tensor:
+    """A clip (B, C, T, H, W) enlarged to a size (T, H, W), trilinear between pixels' centres.
+
+    torch's operator itself: its ``interpolate`` gives way to a slower one where sums must be
+    repeatable, for the sake of the backward pass, which is never taken here.
+    """
+    larger: Tensor = torch.ops.aten.upsample_trilinear3d(small, list(size), False)
+    return larger
 
 
 @torch.no_grad()
@@ -34,6 +46,5 @@ def push_pull(known: Tensor, hole: Tensor) -> Tensor:
             value = value / share.clamp_min(1e-8)
             weight = (share * size[0] * size[1] * size[2]).clamp_max(1)
         for above, sure in reversed(finer):
-            wide = functional.interpolate(value, size=above.shape[2:], mode="trilinear")
-            value = torch.lerp(wide, above, sure)
+            value = torch.lerp(wide(value, above.shape[2:]), above, sure)
         return value

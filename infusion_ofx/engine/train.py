@@ -1,16 +1,18 @@
-"""One training step: a random block of the shot, a random hole, a random noise level."""
+"""One training step: random blocks of the shot, random holes, random noise levels."""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.holes import training_hole
+from infusion_ofx.engine.holes import training_holes
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.objective import denoise, known_loss
 from infusion_ofx.engine.recipe import Recipe, Stage
@@ -19,18 +21,20 @@ from infusion_ofx.engine.volume import Shot
 from infusion_ofx.plan import Window
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["learning_rate", "optimiser", "train_step"]
+__all__ = ["Trainer", "learning_rate", "optimiser"]
 
 
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; ``train_step`` sets its learning rate. Without weight decay, AdamW
+    """The optimiser of a recipe; ``Trainer`` sets its learning rate. Without weight decay, AdamW
     is Adam (Loshchilov and Hutter, arXiv 1711.05101)."""
+    device = next(network.parameters()).device
     return torch.optim.AdamW(
         network.parameters(),
-        lr=recipe.learning_rate,
+        lr=torch.tensor(recipe.learning_rate, device=device),
         betas=recipe.betas,
         weight_decay=0,
         fused=True,
+        capturable=device.type == "cuda",
     )
 
 
@@ -45,69 +49,166 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * fall)) / 2)
 
 
-def train_step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    shot: Shot,
-    recipe: Recipe,
-    stage: Stage,
-    step: int,
-    *,
-    seed: int,
-    compute: Compute,
-) -> Tensor:
-    """Fits the network to one block of the shot. Returns the loss, a scalar still on the device.
+@dataclass(frozen=True)
+class Batch:
+    """B blocks of the shot as one step trains on them."""
 
-    Every draw is addressed by (seed, interval, step): a resumed job draws what the unbroken one
-    drew.
+    clean: Tensor
+    """(B, C, T, height, width); 0 where nothing is known."""
+    hole: Tensor
+    """(B, 1, T, height, width): 1 = nothing is known."""
+    unseen: Tensor
+    """The same with the training holes: 1 = not shown to the network."""
+    noisy: Tensor
+    """(B, C, T, height, width): clean + sigma n."""
+    u: Tensor
+    """(B,): the noise levels' places in the schedule."""
+
+    @classmethod
+    def draw(cls, shot: Shot, recipe: Recipe, stage: Stage, address: int) -> Batch:
+        """Random blocks, holes and noise, which depend on the address alone."""
+        draw, device = random.Random(address), shot.low.device
+        windows = [_block(draw, shot, recipe) for _ in range(recipe.batch)]
+        clean, hole = (
+            torch.stack([volume.cut(w.start, w.stop, w.box) for w in windows])
+            for volume in (shot.clean, shot.hole)
+        )
+        frames, height, width = clean.shape[2:]
+        extra = training_holes(draw, recipe.batch, frames, height, width, device)
+        low, high = span(stage.interval, recipe.intervals)
+        u = torch.tensor([draw.uniform(low, high) for _ in windows], device=device)
+        sigma = make(recipe.schedule).sigma(u)[:, None, None, None, None]
+        generator = torch.Generator(device).manual_seed(address)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        return cls(clean, hole, torch.maximum(hole, extra), clean + sigma * noise, u)
+
+    def tensors(self) -> list[Tensor]:
+        """All of it, in one order."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+class Trainer:
+    """Takes the training steps of one stage."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        shot: Shot,
+        recipe: Recipe,
+        stage: Stage,
+        *,
+        seed: int,
+        compute: Compute,
+    ) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.shot, self.recipe, self.stage = shot, recipe, stage
+        self.seed, self.compute = seed, compute
+        self.schedule = make(recipe.schedule)
+        self.fit: Callable[[Batch], Tensor] = self.fit_now
+        if compute.device.type == "cuda":
+            self.fit = _Replay(self.fit_now, compute.device)
+
+    def step(self, step: int) -> Tensor:
+        """Fits the network to the blocks of one step, 0 for the first. Returns the loss, a scalar
+        still on the device.
+
+        Every draw is addressed by (seed, interval, step): a resumed job draws what the unbroken
+        one drew.
+        """
+        address = key(self.seed, "train", str(self.stage.interval), step)
+        batch = Batch.draw(self.shot, self.recipe, self.stage, address)
+        for group in self.optimizer.param_groups:
+            group["lr"].fill_(learning_rate(self.recipe, step, self.stage.steps))
+        return self.fit(batch)
+
+    def fit_now(self, batch: Batch) -> Tensor:
+        """The part of a step that is the same work each time, with nothing from the host in it."""
+        shown = 1 - batch.unseen
+        with self.compute.autocast(batch.clean.shape[2]):
+            estimate = denoise(
+                self.network, self.schedule, batch.noisy, batch.clean * shown, batch.unseen, batch.u
+            )
+        loss = known_loss(estimate, batch.clean, batch.hole, shown, self.recipe.known_weight)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if self.recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+
+class _Replay:
+    """The same work, recorded after its first few runs as a CUDA graph and replayed from then on.
+
+    A small network is hundreds of kernels of a few microseconds each: started one by one they keep
+    the host busy and the GPU waiting. The kernels and their order are the same, so are the bits.
     """
-    address = key(seed, "train", str(stage.interval), step)
-    draw = random.Random(address)
-    device = shot.low.device
-    window = _block(draw, shot, recipe)
-    clean = shot.clean.cut(window.start, window.stop, window.box)[None]
-    hole = shot.hole.cut(window.start, window.stop, window.box)[None]
-    frames, height, width = clean.shape[2:]
-    extra = training_hole(draw, frames, height, width, device)[None]
-    unseen = torch.maximum(hole, extra)
-    low, high = span(stage.interval, recipe.intervals)
-    u = torch.tensor([draw.uniform(low, high)], device=device)
-    generator = torch.Generator(device).manual_seed(address)
-    noise = torch.randn(clean.shape, generator=generator, device=device)
-    schedule = make(recipe.schedule)
-    noisy = clean + schedule.sigma(u)[:, None, None, None, None] * noise
-    with compute.autocast(frames):
-        estimate = denoise(network, schedule, noisy, clean * (1 - unseen), unseen, u)
-    loss = known_loss(estimate, clean, hole, 1 - unseen, recipe.known_weight)
-    optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    if recipe.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, step, stage.steps)
-    optimizer.step()
-    return loss.detach()
+
+    WARM = 3
+    """Runs before the recording, in which libraries make what may not be made while recording."""
+
+    def __init__(self, work: Callable[[Batch], Tensor], device: torch.device) -> None:
+        self.work, self.device = work, device
+        self.runs = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, batch: Batch) -> Tensor:
+        with torch.cuda.device(self.device):
+            if self.graph is None and self.runs < self.WARM:
+                self.runs += 1
+                return self._beside(batch)
+            if self.graph is None:
+                self._record(batch)
+                return self.loss.clone()
+            torch._foreach_copy_(self.batch.tensors(), batch.tensors())
+            self.graph.replay()
+            return self.loss.clone()
+
+    def _beside(self, batch: Batch) -> Tensor:
+        """Runs the work on a stream of its own, as recording wants it."""
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            loss = self.work(batch)
+        torch.cuda.current_stream().wait_stream(side)
+        return loss
+
+    def _record(self, batch: Batch) -> None:
+        self.batch = Batch(*(tensor.clone() for tensor in batch.tensors()))
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.loss = self.work(self.batch)
+        self.graph.replay()
 
 
 def _block(draw: random.Random, shot: Shot, recipe: Recipe) -> Window:
     """A random block of the shot, as long as a window and as large as a crop where there is
     room."""
     frames = min(recipe.frames, len(shot.numbers))
-    start, room = draw.choice(_rooms(tuple(shot.clean.boxes), frames, recipe.crop))
-    height, width = (min(recipe.crop, side) for side in (room.height, room.width))
+    height, width, rooms = _rooms(tuple(shot.clean.boxes), frames, recipe.crop)
+    start, room = draw.choice(rooms)
     top = draw.randint(room.top, room.bottom - height)
     left = draw.randint(room.left, room.right - width)
     return Window(start, start + frames, Box(top, left, top + height, left + width))
 
 
 @lru_cache(maxsize=4)
-def _rooms(boxes: tuple[Box, ...], frames: int, crop: int) -> list[tuple[int, Box]]:
-    """Where a block may start, and the pixels that all of its frames have.
+def _rooms(
+    boxes: tuple[Box, ...], frames: int, crop: int
+) -> tuple[int, int, list[tuple[int, Box]]]:
+    """Height and width of all blocks, and where one may start, with the pixels that all of its
+    frames have.
 
-    Where the hole leaves on one side and comes back on the other there are few, or none: starts
-    with less than half of the best room for a crop are left out.
+    Where the hole leaves on one side and comes back on the other, some starts have little room or
+    none. The size is the one at which the most pixels can be drawn, over all starts that hold it.
     """
     starts = range(len(boxes) - frames + 1)
     rooms = [(start, reduce(Box.intersect, boxes[start : start + frames])) for start in starts]
-    sizes = [min(crop, room.height) * min(crop, room.width) for _, room in rooms]
-    return [room for room, size in zip(rooms, sizes, strict=True) if 2 * size >= max(sizes)]
+    sizes = {(min(crop, room.height), min(crop, room.width)) for _, room in rooms}
+
+    def holding(height: int, width: int) -> list[tuple[int, Box]]:
+        return [(i, room) for i, room in rooms if room.height >= height and room.width >= width]
+
+    height, width = max(sorted(sizes), key=lambda s: s[0] * s[1] * len(holding(*s)))
+    return height, width, holding(height, width)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.smooth import push_pull, wide
 from infusion_ofx.engine.volume import Shot
 
 __all__ = ["OCTAVES", "SHADES", "Texture", "join", "split", "wiener"]
@@ -176,4 +176,4 @@ def _pooled(clip: Tensor) -> Tensor:
 
 
 def _wide(small: Tensor, like: Tensor) -> Tensor:
-    return functional.interpolate(small, size=like.shape[2:], mode="trilinear")
+    return wide(small, like.shape[2:])
