@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from infusion_ofx.composite import composite
 from infusion_ofx.errors import IncompleteError, JobError, MissingStepError
 from infusion_ofx.folder import JobFolder, read_json
-from infusion_ofx.kept import Fill
+from infusion_ofx.kept import Fill, laid
 from infusion_ofx.material import Material
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
@@ -78,7 +79,7 @@ def finished(folder: JobFolder, material: Material) -> int | None:
 def _bytes(material: Material, fill: Fill, frame: int) -> int:
     """About what writing a frame holds: the file's own samples, its matte, and the hole as float32
     a few times over."""
-    covered, _ = fill.get(frame, (Box(0, 0, 0, 0), None))
+    covered = reduce(Box.union, (box for box, _ in fill.get(frame, [])), Box(0, 0, 0, 0))
     held = sum(part.nbytes for part in material.plate.header(frame).parts)
     matte = material.matte.data(frame)
     return (
@@ -101,16 +102,14 @@ def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
     box, job = hole.box, material.job
     pixels = np.zeros((0, 0, len(material.channels)), np.float32)
     if not box.empty:
-        covered, light = fill.get(frame, (Box(0, 0, 0, 0), None))
-        if light is None or covered.intersect(box) != box:
+        light, there = laid(fill.get(frame, []), box, len(material.channels))
+        if (hole.alpha > 0)[~there].any():
             raise MissingStepError(
                 f"the fill does not cover the hole of frame {frame}",
                 "the matte has changed since: run the same command again",
             )
-        rows, columns = covered.slices(box)
-        fill_light = light[:, rows, columns].permute(1, 2, 0).numpy()
         plate_light = material.colour.to_light(material.plate.read(frame, box))
-        pixels = material.colour.from_light(composite(plate_light, fill_light, hole.alpha))
+        pixels = material.colour.from_light(composite(plate_light, light, hole.alpha))
     material.plate.write(
         frame,
         material.target(frame, take),

@@ -47,6 +47,8 @@ class Report:
     """Frames without a hole: they are copied byte for byte."""
     region: str
     """The largest part of a frame that is loaded."""
+    regions: int
+    """Holes, or groups of them, that lie far apart and are worked on apart."""
     windows: int
     """Blocks that each sampling step runs through the network."""
     method: str
@@ -84,7 +86,8 @@ class Report:
             f"matte     channel {self.matte_channel}; hole {hole}"
             + (f"; empty in {self.empty_frames}" if self.empty_frames else ""),
             f"output    {self.output}",
-            f"region    up to {self.region} a frame, {self.windows} windows",
+            f"region    up to {self.region} a frame, {self.windows} windows"
+            + (f", {self.regions} regions" if self.regions > 1 else ""),
             f"method    {self.method}, prior {self.prior}",
             f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
             f"{self.training_steps} training steps, {self.sampling_steps} sampling steps"
@@ -128,6 +131,7 @@ def check(job: Job) -> Report:
         hole_pixels=[int(hole.alpha.sum()) for hole in holes],
         empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
         region=f"{widest.width} x {widest.height}",
+        regions=layout.regions,
         windows=len(layout.windows),
         method=job.method,
         prior=job.prior,
@@ -170,7 +174,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     patches = _seconds_of_patches(recipe, layout, compute, channels) if recipe.patches else 0.0
     if not recipe.steps:
         return patches
-    frames = min(recipe.frames, len(layout.region))
+    frames = min(recipe.frames, layout.length)
     side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
     shot, small = _blank(frames, side, channels)
     shot = shot.to(compute.device)
@@ -220,7 +224,7 @@ def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:
     limit = torch.ones(channels)
     shot = Shot(tuple(range(frames)), clean, hole, -limit, limit)
     whole = Window(0, frames, boxes[0])
-    return shot, Plan((whole, whole), tuple(boxes), tuple(boxes), (whole,))
+    return shot, Plan((whole, whole), tuple(boxes), tuple(boxes), (whole,), tuple(boxes))
 
 
 def _timed(action: Callable[[], None], compute: Compute) -> float:

@@ -38,7 +38,7 @@ FIT_BYTES = 200 * 2**20
 
 def block_voxels(recipe: Recipe, plan: Plan) -> int:
     """Pixels times frames that a training step runs through the network, at most."""
-    frames = min(recipe.frames, len(plan.region))
+    frames = min(recipe.frames, plan.length)
     height = max(box.height for box in plan.region)
     width = max(box.width for box in plan.region)
     return recipe.batch * frames * min(recipe.crop, height) * min(recipe.crop, width)

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,10 +20,20 @@ from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
-__all__ = ["Fill", "fill_in_light", "load_fill", "load_prepared", "save_fill", "save_prepared"]
+__all__ = [
+    "Fill",
+    "fill_in_light",
+    "laid",
+    "load_fill",
+    "load_prepared",
+    "save_fill",
+    "save_prepared",
+]
 
-Fill = dict[int, tuple[Box, Tensor]]
-"""By frame number: where the fill lies, and its light, (C, height, width) float32."""
+Fill = dict[int, list[tuple[Box, Tensor]]]
+"""By frame number: its parts, each with where it lies and its light, (C, height, width) float32."""
+
+Array = npt.NDArray[Any]
 
 _PREPARED = "prepared.safetensors"
 _WORKING = ("centre", "turn", "scale", "least", "most")
@@ -29,8 +41,8 @@ _WORKING = ("centre", "turn", "scale", "least", "most")
 
 def save_fill(folder: Path, fill: Fill, take: int = 1) -> None:
     """Keeps the finished fill of a take in ``folder``."""
-    light = {f"frame.{n}": pixels for n, (_, pixels) in fill.items()}
-    boxes = {str(n): _edges(box) for n, (box, _) in fill.items()}
+    light = {f"frame.{n}.{k}": part[1] for n, parts in fill.items() for k, part in enumerate(parts)}
+    boxes = {str(n): [_edges(box) for box, _ in parts] for n, parts in fill.items()}
     checkpoint.save(folder / fill_name(take), light, {"boxes": boxes})
 
 
@@ -40,7 +52,23 @@ def load_fill(folder: Path, take: int = 1) -> Fill | None:
     if kept is None:
         return None
     tensors, facts = kept
-    return {int(n): (Box(*box), tensors[f"frame.{n}"]) for n, box in facts["boxes"].items()}
+    return {
+        int(n): [(box, tensors[f"frame.{n}.{k}"]) for k, box in enumerate(_boxes(edges))]
+        for n, edges in facts["boxes"].items()
+    }
+
+
+def laid(parts: Sequence[tuple[Box, Tensor]], box: Box, channels: int) -> tuple[Array, Array]:
+    """A fill's parts over a box: light, (height, width, channels) float32, and where there is any,
+    (height, width) boolean. The light is 0 elsewhere."""
+    light = np.zeros((box.height, box.width, channels), np.float32)
+    there = np.zeros(light.shape[:2], bool)
+    for own, pixels in parts:
+        both = box.intersect(own)
+        rows, columns = own.slices(both)
+        light[box.slices(both)] = pixels[:, rows, columns].permute(1, 2, 0).numpy()
+        there[box.slices(both)] = True
+    return light, there
 
 
 def save_prepared(folder: Path, prepared: Prepared) -> None:
@@ -52,11 +80,12 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
     tensors |= {f"working.{name}": getattr(working, name) for name in _WORKING}
     facts = {
         "numbers": shot.numbers,
-        "holes": [_edges(box) for box in prepared.holes],
+        "holes": [_edges(box) for box in prepared.plan.holes],
         "gain": working.gain,
         "region": [_edges(box) for box in plan.region],
         "sampled": [_edges(box) for box in plan.sampled],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
+        "regions": plan.regions,
         "blocks": [(w.start, w.stop, _edges(w.box)) for w in plan.blocks],
     }
     if prepared.planted is not None:
@@ -92,8 +121,8 @@ def load_prepared(folder: Path) -> Prepared | None:
         start, edges = facts["planted"]
         arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
         planted = Planted(start, Box(*edges), *arrays)
-    plan = Plan(windows, sampled, region, blocks)
-    return Prepared(plan, shot, working, _boxes(facts["holes"]), planted)
+    plan = Plan(windows, sampled, region, blocks, _boxes(facts["holes"]), facts["regions"])
+    return Prepared(plan, shot, working, planted)
 
 
 def fill_in_light(
@@ -106,8 +135,8 @@ def fill_in_light(
     Raises:
         InfusionError: when it holds what is no number.
     """
-    light = {}
-    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.holes, strict=True)):
+    light: Fill = {}
+    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.plan.holes, strict=True)):
         if box.empty or (wanted is not None and frame not in wanted):
             continue
         x = prepared.shot.clean.view(i, box).clone()
@@ -117,8 +146,8 @@ def fill_in_light(
             inner = made.boxes[i].intersect(box)
             rows, columns = box.slices(inner)
             x[:, rows, columns] = made.view(i, inner).cpu()
-        light[frame] = (box, prepared.working.decode(x))
-    if not all(torch.isfinite(pixels).all() for _, pixels in light.values()):
+        light.setdefault(frame, []).append((box, prepared.working.decode(x)))
+    if not all(torch.isfinite(pixels).all() for parts in light.values() for _, pixels in parts):
         raise InfusionError(
             "the fill holds values that are not finite: training went astray",
             "try another --seed, or --precision float32",

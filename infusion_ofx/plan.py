@@ -41,6 +41,10 @@ class Window:
         """The window with ``n`` more pixels at each side, as far as the frame goes."""
         return replace(self, box=self.box.grow(n).intersect(frame))
 
+    def later(self, n: int) -> Window:
+        """The window ``n`` frames further on."""
+        return replace(self, start=self.start + n, stop=self.stop + n)
+
     def away(self, i: int) -> int:
         """How many frames lie between it and frame i: 0 within."""
         return max(self.start - i, i - self.stop + 1, 0)
@@ -48,7 +52,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the work is. Lists run over the shot's frames."""
+    """Where the work is. Lists run over the frames of the shot; where holes lie far apart, over all
+    frames once for each region (regions.py), one after the other. No window or block goes on from
+    one into the next."""
 
     windows: tuple[Window, ...]
     """Sampling windows; they overlap, and together they cover every pixel of the hole."""
@@ -59,6 +65,20 @@ class Plan:
     blocks: tuple[Window, ...]
     """What is filled with patches at once: stretches of frames with one box each, which lie in
     ``region``, cover the windows, and may share frames."""
+    holes: tuple[Box, ...]
+    """Round what is to be filled of each frame; empty where there is nothing."""
+    regions: int = 1
+    """How many there are."""
+
+    @property
+    def length(self) -> int:
+        """Frames of the shot."""
+        return len(self.region) // self.regions
+
+    @property
+    def starts(self) -> range:
+        """Where in the lists each region starts."""
+        return range(0, len(self.region), self.length)
 
     @property
     def voxels(self) -> int:
@@ -70,6 +90,18 @@ class Plan:
         pairs = zip(self.sampled, other.sampled, strict=True)
         sampled = tuple(_around(pair) for pair in pairs)
         return replace(self, windows=self.windows + other.windows, sampled=sampled)
+
+    def then(self, other: Plan) -> Plan:
+        """The plan with another's regions after its own."""
+        start = len(self.region)
+        return Plan(
+            self.windows + tuple(window.later(start) for window in other.windows),
+            self.sampled + other.sampled,
+            self.region + other.region,
+            self.blocks + tuple(block.later(start) for block in other.blocks),
+            self.holes + other.holes,
+            self.regions + other.regions,
+        )
 
 
 def make(
@@ -83,7 +115,7 @@ def make(
     tile: int,
     voxels: int,
 ) -> Plan:
-    """Lays out the work.
+    """Lays out the work in one region.
 
     holes: the hole's box in each frame, empty where there is none. frame: the pixels that there
     are. frames, overlap, context, reach, tile: as in Recipe. voxels: most pixels times frames to
@@ -104,7 +136,7 @@ def make(
         else:
             many = middle - 1
     grown = tuple(block.grown(few, frame) for block in blocks)
-    return Plan(windows, sampled, _region(grown, len(holes)), grown)
+    return Plan(windows, sampled, _region(grown, len(holes)), grown, tuple(holes))
 
 
 def starts(length: int, size: int, overlap: int) -> list[int]:

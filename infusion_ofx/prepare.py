@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from infusion_ofx import plan
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
-from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory
+from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory, window_voxels
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
+from infusion_ofx.regions import split
 from infusion_ofx.routing import Routed, route
 from infusion_ofx.score_self import plant
 from infusion_ofx.sequence.frame import Box
@@ -31,6 +34,9 @@ Array = npt.NDArray[Any]
 SEAM = 4
 """Known pixels round a planted hole that are kept to judge its seam by."""
 
+WORTH = 1.5
+"""How many times the work holes must be as one region before they are told apart."""
+
 _THREADS = 4
 """Frames that are decoded side by side."""
 
@@ -40,7 +46,7 @@ class Planted:
     """A hole over known pixels, and what is behind it; score_self.py."""
 
     start: int
-    """First frame, counted from 0 in the shot."""
+    """First frame, as the plan's lists run."""
     box: Box
     mask: Array
     """(t, height, width) of the box, bool."""
@@ -49,7 +55,7 @@ class Planted:
 
     @property
     def frames(self) -> range:
-        """The frames that it lasts, counted from 0 in the shot."""
+        """The frames that it lasts, as the plan's lists run."""
         return range(self.start, self.start + len(self.mask))
 
 
@@ -61,8 +67,6 @@ class Prepared:
     """What the engine does; without windows where the shot itself has shown all of the hole."""
     shot: Shot
     working: Working
-    holes: tuple[Box, ...]
-    """Round each frame's matte: what the fill has to cover."""
     planted: Planted | None = None
     """The hole that methods are judged by: to the shot it is a hole like any other."""
 
@@ -76,7 +80,8 @@ class Prepared:
 def plan_work(
     material: Material, on_frame: Callable[[int], None] = lambda frames: None
 ) -> tuple[list[Hole], Plan]:
-    """Reads every matte and lays out the work; touches no pixel of the plate.
+    """Reads every matte and lays out the work; touches no pixel of the plate. Returns each frame's
+    hole, and the plan.
 
     on_frame: told how many mattes are read.
 
@@ -91,7 +96,7 @@ def plan_work(
     ):
         holes.append(hole)
         on_frame(len(holes))
-    layout = _layout(material, [hole.box for hole in holes])
+    layout = _fewest(material, holes)
     needed = memory(recipe, layout) if layout.windows else 0
     if needed > budget:
         raise JobError(
@@ -107,18 +112,39 @@ def plan_work(
     return holes, layout
 
 
-def _layout(material: Material, holes: Sequence[Box], area: Box | None = None) -> Plan:
-    """The plan for the boxes of some holes. area: the pixels to stay in; None is the plate's."""
+def _fewest(material: Material, holes: Sequence[Hole]) -> Plan:
+    """The plan with the holes as regions of their own, where that is clearly less work than the
+    plan with all of them as one."""
+    whole = _layout(material, [hole.box for hole in holes])
+    regions = split(holes, 2 * material.recipe.context)
+    if len(regions) == 1:
+        return whole
+    parts = _layout(material, list(chain.from_iterable(regions)), regions=len(regions))
+    return parts if WORTH * window_voxels(parts) <= window_voxels(whole) else whole
+
+
+def _layout(
+    material: Material, holes: Sequence[Box], area: Box | None = None, regions: int = 1
+) -> Plan:
+    """The plan for the boxes of some holes, a region's after another's. area: the pixels to stay
+    in; None is the plate's."""
     recipe, budget = material.recipe, int(material.job.memory * 2**30)
-    return plan.make(
-        holes,
-        area or material.area,
-        frames=recipe.frames,
-        overlap=recipe.overlap,
-        context=recipe.context,
-        reach=recipe.reach,
-        tile=largest_tile(recipe, budget),
-        voxels=budget // 4 // REGION_BYTES,
+    length = len(holes) // regions
+    return reduce(
+        Plan.then,
+        (
+            plan.make(
+                holes[start : start + length],
+                area or material.area,
+                frames=recipe.frames,
+                overlap=recipe.overlap,
+                context=recipe.context,
+                reach=recipe.reach,
+                tile=largest_tile(recipe, budget),
+                voxels=budget // 4 // REGION_BYTES // regions,
+            )
+            for start in range(0, len(holes), length)
+        ),
     )
 
 
@@ -158,18 +184,18 @@ def prepare(
         SequenceError: when a frame cannot be read.
     """
     unknown, light = [], []
-    for i, (frame, pixels) in enumerate(_read_region(material, layout)):
+    for i, pixels in _read_region(material, layout):
         plate = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        data = material.plate.data(frame)
-        bad = _unknown(plate, holes[i], layout.region[i], data)
+        frame = i % layout.length
+        data = material.plate.data(material.frames[frame])
+        bad = _unknown(plate, holes[frame], layout.region[i], data)
         unknown.append(bad)
         light.append(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
-        on_frame(i + 1)
+        on_frame((i + 1) // layout.regions)
     clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
-    boxes = tuple(hole.box for hole in holes)
-    seen = _seen(material, clean, hole, boxes, layout, on_looked)
+    seen = _seen(material, clean, hole, layout, on_looked)
     on_seen(seen)
-    layout = _with_seen(material, clean, hole, boxes, layout, seen)
+    layout = _with_seen(material, clean, hole, layout, seen)
     del seen
     known = _known(clean, hole, layout.sampled)
     if not known.shape[1]:
@@ -183,21 +209,31 @@ def prepare(
     for i, linear in enumerate(light):  # in the list that ``clean`` holds: one frame twice at most
         light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
-    shot = Shot(material.frames, clean, hole, coded.amin(1), coded.amax(1))
+    shot = Shot(material.frames * layout.regions, clean, hole, coded.amin(1), coded.amax(1))
     planted = None
-    if material.job.method == "auto" and layout.windows and len(set(layout.region)) == 1:
+    if material.job.method == "auto" and layout.windows:
         planted, layout = _plant(material, shot, working, layout)
-    return Prepared(layout, shot, working, boxes, planted)
+    return Prepared(layout, shot, working, planted)
 
 
 def _plant(
     material: Material, shot: Shot, working: Working, layout: Plan
 ) -> tuple[Planted | None, Plan]:
-    """Plants a hole in the shot, and adds the windows that fill it to the plan."""
-    box = layout.region[0]
-    found = plant(torch.stack(shot.hole.data)[:, 0].numpy() > 0)
+    """Plants a hole in the largest region of the shot, and adds the windows that fill it to the
+    plan; nothing where that region has not one box in all frames, or no room."""
+
+    def voxels(start: int) -> int:
+        holes = layout.holes[start : start + layout.length]
+        return sum(box.height * box.width for box in holes)
+
+    first = max(layout.starts, key=voxels)
+    own, box = slice(first, first + layout.length), layout.region[first]
+    if len(set(layout.region[own])) > 1:
+        return None, layout
+    found = plant(torch.stack(shot.hole.data[own])[:, 0].numpy() > 0)
     if found is None:
         return None, layout
+    start = first + found.start
     height, width = found.mask.shape[1:]
     top, left = box.top + found.top, box.left + found.left
     planted = Box(top, left, top + height, left + width)
@@ -206,15 +242,15 @@ def _plant(
     rows, columns = near.slices(planted)
     mask[:, rows, columns] = found.mask
     truth = []
-    for i, held in enumerate(mask, found.start):
+    for i, held in enumerate(mask, start):
         clean, hole = shot.clean.view(i, near), shot.hole.view(i, near)
         truth.append(working.decode(clean).permute(1, 2, 0).numpy())
         clean[:, held] = 0
         hole[:, held] = 1
-    boxes = [Box(0, 0, 0, 0)] * len(material.frames)
-    boxes[found.start : found.start + len(mask)] = [planted] * len(mask)
-    return Planted(found.start, near, mask, np.stack(truth)), layout.joined(
-        _layout(material, boxes, box)
+    boxes = [Box(0, 0, 0, 0)] * len(layout.region)
+    boxes[start : start + len(mask)] = [planted] * len(mask)
+    return Planted(start, near, mask, np.stack(truth)), layout.joined(
+        _layout(material, boxes, box, layout.regions)
     )
 
 
@@ -222,17 +258,27 @@ def _seen(
     material: Material,
     clean: Volume,
     unknown: Volume,
-    holes: tuple[Box, ...],
     layout: Plan,
     on_looked: Callable[[int], None],
 ) -> list[Routed]:
-    """What other frames show of the hole; nothing where the job does not want it."""
+    """What other frames show of the hole, as the plan's lists run; nothing where the job does not
+    want it, or where that is too little in every region."""
     if material.job.prior == "off":
         return []
-    return route(
-        clean.data, unknown.data, layout.region, holes,
-        all_that_is_seen=_shown_only(material), on_frame=on_looked,
-    )  # fmt: skip
+
+    def look(start: int) -> list[Routed]:
+        own = slice(start, start + layout.length)
+        return route(
+            clean.data[own], unknown.data[own], layout.region[own], layout.holes[own],
+            all_that_is_seen=_shown_only(material),
+            on_frame=lambda done: on_looked((start + done) // layout.regions),
+        )  # fmt: skip
+
+    found = [look(start) for start in layout.starts]
+    if not any(found):
+        return []
+    nothing = [Routed.nothing(len(material.channels))] * layout.length
+    return list(chain.from_iterable(own or nothing for own in found))
 
 
 def _shown_only(material: Material) -> bool:
@@ -244,7 +290,6 @@ def _with_seen(
     material: Material,
     clean: Volume,
     unknown: Volume,
-    holes: tuple[Box, ...],
     layout: Plan,
     seen: Sequence[Routed],
 ) -> Plan:
@@ -263,20 +308,22 @@ def _with_seen(
         material,
         [
             box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
-            for i, box in enumerate(holes)
+            for i, box in enumerate(layout.holes)
         ],
+        regions=layout.regions,
     )
-    return replace(rest, region=layout.region, blocks=layout.blocks)
+    return replace(layout, windows=rest.windows, sampled=rest.sampled)
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:
-    boxes = dict(zip(material.frames, layout.region, strict=True))
+    """The plate's light in each of the plan's boxes, with its place in the plan's lists."""
 
-    def load(frame: int) -> Array:
-        return material.colour.to_light(material.plate.read(frame, boxes[frame]))
+    def load(i: int) -> Array:
+        frame = material.frames[i % layout.length]
+        return material.colour.to_light(material.plate.read(frame, layout.region[i]))
 
     budget = int(material.job.memory * 2**30 / 8)
-    return read_ahead(material.frames, load, budget=budget, threads=_THREADS)
+    return read_ahead(range(len(layout.region)), load, budget=budget, threads=_THREADS)
 
 
 def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
@@ -287,9 +334,11 @@ def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
     rows, columns = box.slices(box.intersect(data))
     outside[:, rows, columns] = 0
     unknown = torch.maximum(unknown, outside)
-    if not hole.box.empty:
-        rows, columns = box.slices(hole.box)
-        inside = torch.from_numpy(np.ascontiguousarray(hole.alpha)).float()
+    here = hole.box.intersect(box)  # a region has a part of the hole, perhaps one of another region
+    if not here.empty:
+        rows, columns = box.slices(here)
+        part = hole.alpha[hole.box.slices(here)]
+        inside = torch.from_numpy(np.ascontiguousarray(part)).float()
         unknown[0, rows, columns] = torch.maximum(unknown[0, rows, columns], inside)
     return unknown
 

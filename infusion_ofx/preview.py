@@ -18,7 +18,7 @@ from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.folder import JobFolder
-from infusion_ofx.kept import Fill
+from infusion_ofx.kept import Fill, laid
 from infusion_ofx.material import Material
 from infusion_ofx.routing import Routed
 from infusion_ofx.sequence.frame import Box
@@ -65,7 +65,7 @@ class Preview:
         """Reads the frames to be shown, and keeps what ``load`` gives later.
 
         holes: the box of each frame's matte; one at least is not empty. seen: what the prior gives
-        of each frame, or nothing.
+        of each frame, once for each region, or nothing.
 
         Raises:
             InfusionError: when a frame cannot be read or the storage fails.
@@ -114,7 +114,7 @@ class Preview:
         if "prior" in self.pictures:
             rows |= {"prior": self._light("prior"), "confidence": self._all("confidence")}
         if fill is not None:
-            filled = [self._filled(k, *fill[frame]) for k, frame in enumerate(self.frames)]
+            filled = [self._filled(k, fill[frame]) for k, frame in enumerate(self.frames)]
             apart = [np.abs(f - p) for f, p in zip(filled, rows["plate"], strict=True)]
             rows |= {"fill": filled, "difference": apart}
         contact_sheet(
@@ -131,14 +131,11 @@ class Preview:
     def _matte(self, matte: Array) -> Array:
         return averaged(matte.astype(np.float32) / 255, self.factor)
 
-    def _filled(self, k: int, box: Box, light: Tensor) -> Array:
+    def _filled(self, k: int, parts: Sequence[tuple[Box, Tensor]]) -> Array:
         """A frame with its fill in: the plate's part and the fill's part, averaged down apart."""
         matte = self.pictures["matte"][k].numpy()
-        laid = np.zeros((*matte.shape, light.shape[0]), np.float32)
-        both = self.boxes[k].intersect(box)
-        here, there = self.boxes[k].slices(both), box.slices(both)
-        laid[here] = light.permute(1, 2, 0).numpy()[there]
-        share = averaged(laid * (matte[..., None].astype(np.float32) / 255), self.factor)
+        light, _ = laid(parts, self.boxes[k], self.pictures["kept"][k].shape[-1])
+        share = averaged(light * (matte[..., None].astype(np.float32) / 255), self.factor)
         return rgb(self.pictures["kept"][k].numpy() + share)
 
     def _keep(self) -> None:
@@ -230,18 +227,19 @@ def _shown(
     shown = {"plate": averaged(plate, factor), "kept": averaged(kept, factor)}
     shown["matte"] = (alpha * 255 + 0.5).astype(np.uint8)
     if seen:
-        prior, sure = _prior(seen[i], box, plate, alpha)
+        prior, sure = _prior(seen[i :: len(material.frames)], box, plate, alpha)
         shown |= {"prior": averaged(prior, factor), "confidence": averaged(sure, factor)}
     return shown
 
 
-def _prior(part: Routed, box: Box, plate: Array, alpha: Array) -> tuple[Array, Array]:
+def _prior(parts: Sequence[Routed], box: Box, plate: Array, alpha: Array) -> tuple[Array, Array]:
     """The plate with the hole black but for what the prior gives, and the prior's confidence."""
     light = np.where(alpha[..., None] > 0, np.float32(0), plate)
     sure = np.zeros(alpha.shape, np.float32)
-    both = box.intersect(part.box)
-    here, there = box.slices(both), part.box.slices(both)
-    taken = part.taken.numpy()[there][..., None]
-    light[here] = np.where(taken, part.light.permute(1, 2, 0).numpy()[there], light[here])
-    sure[here] = part.confidence.numpy()[there]
+    for part in parts:
+        both = box.intersect(part.box)
+        here, there = box.slices(both), part.box.slices(both)
+        taken = part.taken.numpy()[there][..., None]
+        light[here] = np.where(taken, part.light.permute(1, 2, 0).numpy()[there], light[here])
+        sure[here] = part.confidence.numpy()[there]
     return light, sure

@@ -42,6 +42,12 @@ class Routed:
     confidence: Tensor
     """(height, width) of the box, 0 to 1; 0 where no other frame shows it."""
 
+    @classmethod
+    def nothing(cls, channels: int) -> Routed:
+        """What a frame gets of which nothing is shown."""
+        none = torch.zeros(0, 0)
+        return cls(Box(0, 0, 0, 0), torch.zeros(channels, 0, 0), none > 0, none)
+
 
 def route(
     light: Sequence[Tensor],

@@ -35,7 +35,7 @@ def material_of(shot: Shot, **settings: Any) -> Material:
 def grey(material: Material, value: float = 0.25) -> Fill:
     """One value over the box of each hole."""
     boxes = {frame: material.hole(frame).box for frame in material.frames}
-    return {n: (b, torch.full((3, b.height, b.width), value)) for n, b in boxes.items()}
+    return {n: [(b, torch.full((3, b.height, b.width), value))] for n, b in boxes.items()}
 
 
 def paint(path: str | Path, channels: list[str], box: Box, value: float) -> None:
@@ -103,8 +103,8 @@ def test_frames_are_counted_one_by_one_and_nothing_else_is_left(shot: Shot) -> N
 def test_a_fill_that_leaves_a_part_of_the_hole_open_is_refused(shot: Shot) -> None:
     material = material_of(shot)
     short = grey(material)
-    box, light = short[1004]
-    short[1004] = (Box(box.top, box.left, box.bottom - 1, box.right), light[:, :-1])
+    [(box, light)] = short[1004]
+    short[1004] = [(Box(box.top, box.left, box.bottom - 1, box.right), light[:, :-1])]
     with pytest.raises(MissingStepError, match="does not cover the hole of frame 1004"):
         assemble(material, short, lambda done: None)
     assert not (shot.folder / "out" / "plate.1004.exr").exists()

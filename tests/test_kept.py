@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.kept import Fill, load_fill, load_prepared, save_fill, save_prepared
+from infusion_ofx.kept import Fill, laid, load_fill, load_prepared, save_fill, save_prepared
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
@@ -28,10 +28,16 @@ def _prepared() -> Prepared:
     limits = torch.tensor([-1.0, -0.5, 0.1]), torch.tensor([1.0, 0.7, 0.2])
     shot = Shot((-5, 1001, 1002), Volume(REGION, clean), Volume(REGION, hole), *limits)
     return Prepared(
-        Plan((Window(0, 3, Box(2, 4, 4, 8)),), SAMPLED, REGION, (Window(0, 3, REGION[0]),)),
+        Plan(
+            (Window(0, 3, Box(2, 4, 4, 8)),),
+            SAMPLED,
+            REGION,
+            (Window(0, 3, REGION[0]),),
+            SAMPLED,
+            regions=3,
+        ),
         shot,
         working,
-        SAMPLED,
     )
 
 
@@ -46,7 +52,6 @@ def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: bo
     found = load_prepared(tmp_path)
     assert found is not None
     assert (found.plan, found.shot.numbers) == (made.plan, made.shot.numbers)
-    assert found.holes == made.holes
     assert (found.planted is None) == (not planted)
     if found.planted is not None and made.planted is not None:
         assert (found.planted.start, found.planted.box) == (1, Box(0, 4, 4, 9))
@@ -67,17 +72,29 @@ def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: bo
 
 
 def test_a_fill_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    fill: Fill = {-3: (Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), 7: (Box(0, 0, 1, 1), torch.ones(1))}
+    fill: Fill = {
+        -3: [(Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), (Box(4, 4, 5, 9), torch.randn(3, 1, 5))],
+        7: [(Box(0, 0, 1, 1), torch.ones(1, 1, 1))],
+    }
     save_fill(tmp_path, fill)
     kept = load_fill(tmp_path)
     assert kept is not None and kept.keys() == fill.keys()
-    for frame, (box, light) in fill.items():
-        assert kept[frame][0] == box and torch.equal(kept[frame][1], light)
+    for frame, parts in fill.items():
+        for (box, light), (own, found) in zip(parts, kept[frame], strict=True):
+            assert own == box and torch.equal(found, light)
+
+
+def test_parts_are_laid_where_they_are_and_nothing_elsewhere() -> None:
+    parts = [(Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), (Box(4, 4, 5, 20), torch.randn(3, 1, 16))]
+    light, there = laid(parts, Box(0, 0, 6, 10), 3)
+    assert there.sum() == 3 * 5 + 6 and (light[~there] == 0).all()
+    assert np.array_equal(light[:3, 4:9], parts[0][1][:, 2:].permute(1, 2, 0))
+    assert np.array_equal(light[4, 4:], parts[1][1][:, 0, :6].T)
 
 
 def test_what_is_damaged_or_missing_is_none(tmp_path: Path) -> None:
     assert load_fill(tmp_path) is None and load_prepared(tmp_path) is None
-    save_fill(tmp_path, {1: (Box(0, 0, 2, 2), torch.ones(3, 2, 2))})
+    save_fill(tmp_path, {1: [(Box(0, 0, 2, 2), torch.ones(3, 2, 2))]})
     save_prepared(tmp_path, _prepared())
     for path in tmp_path.iterdir():
         data = bytearray(path.read_bytes())

@@ -211,6 +211,24 @@ def test_a_hole_that_stands_still_is_one_block_and_one_that_jumps_is_not() -> No
 
 
 @given(_work(), _work())
+def test_regions_one_after_the_other_share_no_frame(
+    one: tuple[list[Box], Box, dict[str, Any]], two: tuple[list[Box], Box, dict[str, Any]]
+) -> None:
+    length = min(len(one[0]), len(two[0]))
+    plans = [make(holes[:length], frame, **settings) for holes, frame, settings in (one, two)]
+    both = plans[0].then(plans[1])
+    assert (both.regions, both.length, list(both.starts)) == (2, length, [0, length])
+    for name in ("sampled", "region", "holes"):
+        assert getattr(both, name) == getattr(plans[0], name) + getattr(plans[1], name)
+    for name in ("windows", "blocks"):
+        for window in getattr(both, name):
+            start = window.start // length * length
+            assert window.stop <= start + length
+            assert window.later(-start) in getattr(plans[window.start // length], name)
+        assert len(getattr(both, name)) == sum(len(getattr(plan, name)) for plan in plans)
+
+
+@given(_work(), _work())
 def test_joined_plans_sample_what_each_of_them_samples(
     first: tuple[list[Box], Box, dict[str, Any]], second: tuple[list[Box], Box, dict[str, Any]]
 ) -> None:

@@ -185,8 +185,8 @@ class _Replay:
 def _block(draw: random.Random, shot: Shot, recipe: Recipe) -> Window:
     """A random block of the shot, as long as a window and as large as a crop where there is
     room."""
-    frames = min(recipe.frames, len(shot.numbers))
-    height, width, rooms = _rooms(tuple(shot.clean.boxes), frames, recipe.crop)
+    frames = min(recipe.frames, shot.length)
+    height, width, rooms = _rooms(tuple(shot.clean.boxes), shot.length, frames, recipe.crop)
     start, room = draw.choice(rooms)
     top = draw.randint(room.top, room.bottom - height)
     left = draw.randint(room.left, room.right - width)
@@ -195,7 +195,7 @@ def _block(draw: random.Random, shot: Shot, recipe: Recipe) -> Window:
 
 @lru_cache(maxsize=4)
 def _rooms(
-    boxes: tuple[Box, ...], frames: int, crop: int
+    boxes: tuple[Box, ...], length: int, frames: int, crop: int
 ) -> tuple[int, int, list[tuple[int, Box]]]:
     """Height and width of all blocks, and where one may start, with the pixels that all of its
     frames have.
@@ -203,7 +203,7 @@ def _rooms(
     Where the hole leaves on one side and comes back on the other, some starts have little room or
     none. The size is the one at which the most pixels can be drawn, over all starts that hold it.
     """
-    starts = range(len(boxes) - frames + 1)
+    starts = [start for start in range(len(boxes)) if start % length + frames <= length]
     rooms = [(start, reduce(Box.intersect, boxes[start : start + frames])) for start in starts]
     sizes = {(min(crop, room.height), min(crop, room.width)) for _, room in rooms}
 

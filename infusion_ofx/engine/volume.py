@@ -54,7 +54,8 @@ class Shot:
     """What the engine is given: the shot in the working range, and where it is unknown."""
 
     numbers: tuple[int, ...]
-    """Frame numbers, one a frame; they address the sampling noise."""
+    """Frame numbers, one a frame; they address the sampling noise. Where the shot has several
+    regions, all of them once for each; see plan.Plan."""
     clean: Volume
     """(C, height, width) a frame; 0 where unknown."""
     hole: Volume
@@ -63,6 +64,11 @@ class Shot:
     """(C,): the least known value of each channel; the fill stays above it."""
     high: Tensor
     """(C,): the greatest."""
+
+    @property
+    def length(self) -> int:
+        """Frames of the shot."""
+        return len(set(self.numbers))
 
     def to(self, device: torch.device) -> Shot:
         """The same shot on another device."""
