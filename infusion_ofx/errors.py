@@ -7,7 +7,8 @@
     │   └── SequenceError    2    frames are missing, unreadable, or do not agree
     ├── MissingStepError     3    an earlier step's result is not there
     ├── IncompleteError      4    some outputs are not there
-    ├── TryAgainError       75    out of device memory, or the storage failed: a retry may help
+    ├── TryAgainError       75    the storage failed: a retry may help
+    │   └── NoMemoryError   75    the device's or the processor's memory ran out
     └── Stopped        130/143    stopped by a signal or by ``cancel``, with a checkpoint written
 
 Codes as in DESIGN section 6; 33 is left free because OpenCue reads it as "out of memory".
@@ -24,6 +25,7 @@ __all__ = [
     "InfusionError",
     "JobError",
     "MissingStepError",
+    "NoMemoryError",
     "SequenceError",
     "Stopped",
     "TryAgainError",
@@ -93,6 +95,10 @@ class TryAgainError(InfusionError):
     """Nothing is wrong with the job: device memory ran out, or the storage failed."""
 
     exit_code = 75
+
+
+class NoMemoryError(TryAgainError):
+    """The memory of the device, or of the processor, ran out."""
 
 
 class Stopped(InfusionError):

@@ -91,6 +91,18 @@ class Plan:
         sampled = tuple(_around(pair) for pair in pairs)
         return replace(self, windows=self.windows + other.windows, sampled=sampled)
 
+    def finer(self, context: int) -> Plan | None:
+        """The plan with its windows cut into tiles of about half the side, which overlap by twice
+        the ``context``; None where they are too small to be cut."""
+        windows: list[Window] = []
+        for window in self.windows:
+            side = (max(window.box.height, window.box.width) + 1) // 2 + context
+            tiles = _tiles(window.box, side, 2 * context)
+            windows += [replace(window, box=box) for box in tiles]
+        if max((w.voxels for w in windows), default=0) > 0.8 * max(w.voxels for w in self.windows):
+            return None
+        return replace(self, windows=tuple(windows))
+
     def then(self, other: Plan) -> Plan:
         """The plan with another's regions after its own."""
         start = len(self.region)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
-from infusion_ofx.errors import JobError, MissingStepError
+from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
 from infusion_ofx.estimate import work as work_of
 from infusion_ofx.folder import JobFolder, Record, fill_name, read_json, write_json
 from infusion_ofx.job import Job
@@ -121,17 +121,38 @@ class Steps:
     ) -> None:
         """Does the engine's stages that are wanted; keeps a take's fill once its last one is done.
 
+        Where memory runs out, the job goes on from its last checkpoint in smaller tiles, once, and
+        keeps to them.
+
         Raises:
             MissingStepError: when a stage that one of them builds upon is not done.
-            TryAgainError: when memory runs out.
+            NoMemoryError: when it runs out again.
         """
         try:
-            with self.compute.enough_memory():
-                self._solve(prepared, wanted)
+            smaller = self._attempted(prepared, wanted)
+            if smaller is not None:
+                with self.compute.enough_memory():
+                    self._solve(smaller, wanted)
         except MissingStepError:
             # A twin that has finished tidies away what this process was about to build upon.
             if not self.is_filled():
                 raise
+
+    def _attempted(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> Prepared | None:
+        """Does what ``solve`` does; where memory runs out, returns the same work in smaller tiles,
+        kept for all who go on with the job. Only once it has returned is the memory free."""
+        try:
+            with self.compute.enough_memory():
+                self._solve(prepared, wanted)
+            return None
+        except NoMemoryError as error:
+            finer = prepared.plan.finer(recipe_of(self.job).context)
+            if finer is None:
+                raise
+            self.watch.meter.say(f"{error}: once more, in smaller tiles")
+            smaller = replace(prepared, plan=finer)
+            save_prepared(self.folder.work, smaller)
+            return smaller
 
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)

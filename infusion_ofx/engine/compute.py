@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from infusion_ofx.errors import JobError, TryAgainError
+from infusion_ofx.errors import JobError, NoMemoryError
 
 __all__ = ["Compute", "processor", "resident_peak"]
 
@@ -104,7 +104,7 @@ class Compute:
         """Tells every way in which memory can run out as one error.
 
         Raises:
-            TryAgainError: when it does.
+            NoMemoryError: when it does.
         """
         try:
             yield
@@ -112,7 +112,7 @@ class Compute:
             known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
             if not known and not any(sign in str(error) for sign in NO_MEMORY):
                 raise
-            raise TryAgainError(
+            raise NoMemoryError(
                 f"memory ran out on {self.name}",
                 "lower --memory, free the device, or use --device cpu",
             ) from error
