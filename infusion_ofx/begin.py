@@ -16,12 +16,13 @@ from infusion_ofx.errors import JobError, Stopped, TryAgainError
 from infusion_ofx.estimate import memory
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
+from infusion_ofx.leftovers import CPU_TASKS, stages_of
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.paths import PathMap, absolute, is_folder
-from infusion_ofx.prepare import plan_work
+from infusion_ofx.planning import plan_work
 from infusion_ofx.progress import Meter, OnProgress, Progress, ignore
 from infusion_ofx.sequence.pattern import Pattern
-from infusion_ofx.steps import CPU_TASKS, Steps, stages_of
+from infusion_ofx.steps import Steps
 from infusion_ofx.stopping import Signals, stopping
 from infusion_ofx.watch import Watch
 

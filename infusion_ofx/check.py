@@ -23,7 +23,7 @@ from infusion_ofx.estimate import memory, work
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import plan_work
+from infusion_ofx.planning import plan_work
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 

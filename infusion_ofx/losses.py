@@ -7,7 +7,7 @@ its own: nobody writes another's. Nothing of the result depends on them. Standar
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,16 @@ __all__ = ["MOST", "Losses", "read_losses"]
 MOST = 400
 """Points that a stage keeps: as many as a curve of a screen's width can show."""
 
+HELD_OUT = 20
+"""Times that the error on what is held out is worked out in a stage: each takes about a step."""
+
+_LISTS = ("points", "held_out")
+
 WRITE_SECONDS = 10.0
 
 Curve = dict[str, Any]
-"""``stage``, ``steps`` that it has, and ``points``: step and loss, in working units, ascending."""
+"""``stage``, ``steps`` that it has, and ``points``: step and loss, in working units, ascending; in
+``held_out`` likewise step and error on what training has not seen, where there is such a thing."""
 
 
 @dataclass
@@ -35,24 +41,37 @@ class Losses:
     _curve: Curve = field(default_factory=dict)
     _written: float = 0.0
 
-    def note(self, stage: str, steps: int, step: int, loss: float) -> None:
+    def note(
+        self,
+        stage: str,
+        steps: int,
+        step: int,
+        loss: float,
+        held_out: Callable[[], float] | None = None,
+    ) -> None:
         """Takes the loss at a step; writes now and then, and at the stage's last step.
+
+        held_out: works out the error on what training has not seen; called about ``HELD_OUT`` times
+        a stage.
 
         What an earlier run has noted up to there stays; what it has noted beyond goes, since that
         is trained again.
         """
         if self._curve.get("stage") != stage:
-            points = [p for p in self._kept(stage) if p[0] < step]
-            self._curve = {"stage": stage, "steps": steps, "points": points}
-        points = self._curve["points"]
-        if not points or step == steps or step - points[-1][0] >= steps / MOST:
-            points.append([step, loss])
+            kept = read_json(_path(self.folder, stage))
+            lists = {name: [p for p in _points(kept, name) if p[0] < step] for name in _LISTS}
+            self._curve = {"stage": stage, "steps": steps, **lists}
+        self._take("points", MOST, step, lambda: loss)
+        if held_out is not None:
+            self._take("held_out", HELD_OUT, step, held_out)
         if step == steps or time.monotonic() - self._written >= WRITE_SECONDS:
             self._written = time.monotonic()
             self._write(stage)
 
-    def _kept(self, stage: str) -> list[list[float]]:
-        return _points(read_json(_path(self.folder, stage)))
+    def _take(self, name: str, most: int, step: int, value: Callable[[], float]) -> None:
+        points, steps = self._curve[name], self._curve["steps"]
+        if not points or step == steps or step - points[-1][0] >= steps / most:
+            points.append([step, value()])
 
     def _write(self, stage: str) -> None:
         path = _path(self.folder, stage)
@@ -66,14 +85,14 @@ def read_losses(folder: JobFolder, stages: Iterable[str]) -> list[Curve]:
     found = []
     for stage in stages:
         facts = read_json(_path(folder, stage))
-        points = _points(facts)
-        if points:
-            found.append({"stage": stage, "steps": facts.get("steps"), "points": points})
+        lists = {name: _points(facts, name) for name in _LISTS}
+        if lists["points"]:
+            found.append({"stage": stage, "steps": facts.get("steps"), **lists})
     return found
 
 
-def _points(facts: dict[str, Any]) -> list[list[float]]:
-    points = facts.get("points")
+def _points(facts: dict[str, Any], name: str) -> list[list[float]]:
+    points = facts.get(name)
     if not isinstance(points, list):
         return []
     return [

@@ -1,10 +1,9 @@
-"""From a job's material to what the engine needs: the work planned, light read and encoded."""
+"""From a job's plan to what the engine needs: light read, filled where it is known, encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import chain
 from typing import Any
 
@@ -13,32 +12,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from infusion_ofx import plan
+from infusion_ofx.engine.held_out import HeldOut
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
-from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory, window_voxels
 from infusion_ofx.material import Hole, Material
-from infusion_ofx.plan import Plan
-from infusion_ofx.regions import split
+from infusion_ofx.plan import Plan, Window
+from infusion_ofx.planning import READERS, lay_out
 from infusion_ofx.routing import Routed, route
 from infusion_ofx.score_self import plant
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
 
-__all__ = ["Planted", "Prepared", "plan_work", "prepare"]
+__all__ = ["Planted", "Prepared", "prepare"]
 
 Array = npt.NDArray[Any]
 
 SEAM = 4
 """Known pixels round a planted hole that are kept to judge its seam by."""
-
-WORTH = 1.5
-"""How many times the work holes must be as one region before they are told apart."""
-
-_THREADS = 4
-"""Frames that are decoded side by side."""
 
 
 @dataclass(frozen=True)
@@ -70,98 +62,35 @@ class Prepared:
     planted: Planted | None = None
     """The hole that methods are judged by: to the shot it is a hole like any other."""
 
+    @property
+    def held_out(self) -> HeldOut | None:
+        """The planted hole as trainings are watched by it: its first frames, as many as a window
+        has."""
+        planted = self.planted
+        if planted is None:
+            return None
+        holding = (
+            w for w in self.plan.windows
+            if w.start <= planted.start < w.stop and w.box.intersect(planted.box) == planted.box
+        )  # fmt: skip
+        own = next(holding, None)
+        if own is None:  # it is larger than a tile
+            return None
+        frames = range(planted.start, min(own.stop, planted.frames.stop))
+        window = Window(frames.start, frames.stop, own.box)
+        mask = torch.zeros(1, len(frames), own.box.height, own.box.width)
+        truth = self.shot.clean.cut(window.start, window.stop, window.box)
+        rows, columns = own.box.slices(planted.box)
+        mask[0, :, rows, columns] = torch.from_numpy(planted.mask[: len(frames)]).float()
+        light = torch.from_numpy(planted.truth[: len(frames)]).permute(3, 0, 1, 2)
+        truth[:, :, rows, columns] = self.working.encode(light)
+        return HeldOut(window, mask, truth)
+
     def smooth(self, i: int, box: Box) -> Tensor:
         """The smooth fill of a box of one frame, (C, height, width): what costs nothing."""
         clean, hole = self.shot.clean.data[i], self.shot.hole.data[i]
         whole = push_pull(clean[None, :, None], hole[None, :, None])
         return Volume([self.shot.clean.boxes[i]], [whole[0, :, 0]]).view(0, box)
-
-
-def plan_work(
-    material: Material, on_frame: Callable[[int], None] = lambda frames: None
-) -> tuple[list[Hole], Plan]:
-    """Reads every matte and lays out the work; touches no pixel of the plate. Returns each frame's
-    hole, and the plan.
-
-    on_frame: told how many mattes are read.
-
-    Raises:
-        JobError: when the work does not fit into the job's memory.
-        SequenceError: when a matte cannot be read.
-    """
-    recipe, budget, frames = material.recipe, int(material.job.memory * 2**30), material.frames
-    holes = []
-    for _, hole in read_ahead(
-        frames, lambda frame: _hard(material, frame), budget=budget // 8, threads=_THREADS
-    ):
-        holes.append(hole)
-        on_frame(len(holes))
-    layout = _fewest(material, holes)
-    needed = memory(recipe, layout) if layout.windows else 0
-    if needed > budget:
-        raise JobError(
-            f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
-            "raise --memory, choose a lighter --recipe, narrow the frame range, or make the matte "
-            "smaller",
-        )
-    if all(_covers(hole, material.plate.data(f)) for f, hole in zip(frames, holes, strict=True)):
-        raise JobError(
-            f"the matte {material.job.matte!r} covers every pixel of every frame",
-            "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
-        )
-    return holes, layout
-
-
-def _fewest(material: Material, holes: Sequence[Hole]) -> Plan:
-    """The plan with the holes as regions of their own, where that is clearly less work than the
-    plan with all of them as one."""
-    whole = _layout(material, [hole.box for hole in holes])
-    regions = split(holes, 2 * material.recipe.context)
-    if len(regions) == 1:
-        return whole
-    parts = _layout(material, list(chain.from_iterable(regions)), regions=len(regions))
-    return parts if WORTH * window_voxels(parts) <= window_voxels(whole) else whole
-
-
-def _layout(
-    material: Material, holes: Sequence[Box], area: Box | None = None, regions: int = 1
-) -> Plan:
-    """The plan for the boxes of some holes, a region's after another's. area: the pixels to stay
-    in; None is the plate's."""
-    recipe, budget = material.recipe, int(material.job.memory * 2**30)
-    length = len(holes) // regions
-    return reduce(
-        Plan.then,
-        (
-            plan.make(
-                holes[start : start + length],
-                area or material.area,
-                frames=recipe.frames,
-                overlap=recipe.overlap,
-                context=recipe.context,
-                reach=recipe.reach,
-                tile=largest_tile(recipe, budget),
-                voxels=budget // 4 // REGION_BYTES // regions,
-            )
-            for start in range(0, len(holes), length)
-        ),
-    )
-
-
-def _covers(hole: Hole, data: Box) -> bool:
-    return hole.box == data and bool(hole.alpha.all())
-
-
-def _hard(material: Material, frame: int) -> Hole:
-    """The hole with a yes or no for each pixel, which is all that the engine wants to know."""
-    hole = material.hole(frame)
-    if material.job.in_place and ((hole.alpha > 0) & (hole.alpha < 1)).any():
-        raise JobError(
-            f"frame {frame}: the matte has soft pixels, and in place they would be mixed again by "
-            "every later run",
-            "write to another --output, or use a hard matte without --feather",
-        )
-    return Hole(hole.box, hole.alpha > 0)
 
 
 def prepare(
@@ -250,7 +179,7 @@ def _plant(
     boxes = [Box(0, 0, 0, 0)] * len(layout.region)
     boxes[start : start + len(mask)] = [planted] * len(mask)
     return Planted(start, near, mask, np.stack(truth)), layout.joined(
-        _layout(material, boxes, box, layout.regions)
+        lay_out(material, boxes, box, layout.regions)
     )
 
 
@@ -304,7 +233,7 @@ def _with_seen(
         return replace(layout, windows=())
     if not seen:
         return layout
-    rest = _layout(
+    rest = lay_out(
         material,
         [
             box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
@@ -323,7 +252,7 @@ def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]
         return material.colour.to_light(material.plate.read(frame, layout.region[i]))
 
     budget = int(material.job.memory * 2**30 / 8)
-    return read_ahead(range(len(layout.region)), load, budget=budget, threads=_THREADS)
+    return read_ahead(range(len(layout.region)), load, budget=budget, threads=READERS)
 
 
 def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
@@ -21,7 +20,7 @@ from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
 from infusion_ofx.estimate import work as work_of
-from infusion_ofx.folder import JobFolder, Record, fill_name, read_json, write_json
+from infusion_ofx.folder import JobFolder, Record, read_json, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.kept import (
     Fill,
@@ -31,16 +30,15 @@ from infusion_ofx.kept import (
     save_fill,
     save_prepared,
 )
+from infusion_ofx.leftovers import CPU_TASKS, forget, stages_of, tidy
 from infusion_ofx.material import Hole, Material, open_material, recipe_of
-from infusion_ofx.prepare import Prepared, plan_work, prepare
+from infusion_ofx.planning import plan_work
+from infusion_ofx.prepare import Prepared, prepare
 from infusion_ofx.preview import Sheets
 from infusion_ofx.routing import Routed
 from infusion_ofx.watch import Watch
 
-__all__ = ["CPU_TASKS", "Steps", "stages_of"]
-
-CPU_TASKS = ("prepare", "assemble")
-"""Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
+__all__ = ["Steps"]
 
 
 @dataclass
@@ -166,7 +164,7 @@ class Steps:
         self.watch.expect(work)
         engine = Engine(
             prepared.shot.to(self.compute.device), prepared.plan, recipe, self.compute,
-            seed=self.job.seed, folder=self.folder.work,
+            seed=self.job.seed, folder=self.folder.work, held_out=prepared.held_out,
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
         for stage, passes in work:
@@ -175,7 +173,7 @@ class Steps:
             if stage == last[stage.take]:
                 self._settle(prepared, engine, stage)
         if self.is_filled():
-            self._tidy()
+            tidy(self.folder, self.record)
 
     def _settle(self, prepared: Prepared, engine: Engine, last: Stage) -> None:
         """Keeps the fill of a take whose last stage is done: the better one where there are two."""
@@ -245,13 +243,13 @@ class Steps:
         """
         kept = finished(self.folder, self.material)
         if kept is not None:
-            self._tidy()  # the process that wrote all may have been killed before it did
+            tidy(self.folder, self.record)  # its process may have been killed before it did
             return kept
         filled = 0
         for take in reversed(self.takes):  # in place, the first one's changes what is read
             filled = self._assemble(take)
         write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
-        self._tidy()
+        tidy(self.folder, self.record)
         return filled
 
     def _assemble(self, take: int) -> int:
@@ -276,81 +274,19 @@ class Steps:
             MissingStepError: when an earlier task is not done.
         """
         names = stages_of(self.record, task)
-        if task == "assemble":
-            self._forget(task, names, force)
-            return f"{self.assemble()} pixels filled"
-        if self.is_filled() and not force:
+        if task != "assemble" and self.is_filled() and not force:
             return "the fill was there"
-        if task == "prepare":
-            self._forget(task, names, force)
-            self.prepare()
-            return "prepared"
-        prepared = load_prepared(self.folder.work)
-        if prepared is None:
+        prepared = None if task in CPU_TASKS else load_prepared(self.folder.work)
+        if prepared is None and task not in CPU_TASKS:
             raise MissingStepError(
                 f"nothing is prepared in {str(self.folder.work)!r}", "run `infusion prepare` first"
             )
-        self._forget(task, names, force)
+        if force:
+            forget(self.folder, self.record, task)
+        if task == "assemble":
+            return f"{self.assemble()} pixels filled"
+        if prepared is None:
+            self.prepare()
+            return "prepared"
         self.solve(prepared, lambda stage: stage.name in names)
         return ", ".join(names)
-
-    def _forget(self, task: str, names: list[str], force: bool) -> None:
-        """Where a task is forced: removes what it and those that build upon it have left."""
-        if not force:
-            return
-        _remove(self.folder.path, self.folder.result.name)
-        if task == "assemble":
-            return
-        work, order = self.folder.work, list(self.record.stages)
-        if task == "prepare":
-            _remove(work, "prepared.safetensors")
-        elif task.startswith("sample"):
-            order = []
-        elif "train-shared" in order and task not in ("train", "train-shared"):
-            order = names  # no other training builds upon it
-        else:
-            order = order[order.index(names[0]) :]
-        sampled = names if task.startswith("sample") else stages_of(self.record, "sample")
-        for take in {_take_of(name) for name in sampled}:
-            _remove(work, fill_name(take))
-        for name in [*sampled, *order]:
-            _remove(work, f"{name}-[0-9]*.safetensors")
-
-    def _tidy(self) -> None:
-        """Once the fill is there: removes the clips of sampling, which are large, and what twins
-        have left of trainings; the trained networks stay. Once all is written: the prepared region
-        as well."""
-        work = self.folder.work
-        for name, steps in self.record.stages.items():
-            end = f"{name}-{steps:07d}.safetensors" if name.startswith("train-") else ""
-            _remove(work, f"{name}-[0-9]*.safetensors", but=end)
-        if self.folder.result.exists():
-            _remove(work, "prepared.safetensors")
-
-
-def stages_of(record: Record, task: str) -> list[str]:
-    """The engine's stages that a task stands for; none for a task that is not the engine's.
-
-    Raises:
-        JobError: when this job has no such task.
-    """
-    part, _, take = task.partition("-take")
-    names = [name for name in record.stages if name == part or name.startswith(f"{part}-")]
-    if take:
-        names = [name for name in names if f"{_take_of(name):02d}" == take]
-    if not names and task not in CPU_TASKS:
-        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-")) or "none"
-        hint = f"its trainings are {known}; its takes are 1 to {record.job.takes}"
-        raise JobError(f"this job has no task {task!r}", hint)
-    return names
-
-
-def _take_of(stage: str) -> int:
-    """The take that a stage belongs to, from its name (engine/recipe.py)."""
-    return int(stage.partition("-take")[2] or 1)
-
-
-def _remove(folder: Path, pattern: str, but: str = "") -> None:
-    for path in folder.glob(pattern):
-        if path.name != but:
-            path.unlink(missing_ok=True)

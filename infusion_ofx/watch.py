@@ -92,7 +92,7 @@ class Watch:
                     f"training went astray at step {step.done}: the loss is {fresh}",
                     "try another --seed, or --precision float32",
                 )
-            self._losses.note(stage.name, stage.steps, step.done, fresh)
+            self._losses.note(stage.name, stage.steps, step.done, fresh, step.held_out)
             self._loss = fresh if self._loss is None else 0.9 * self._loss + 0.1 * fresh
         earlier = self._work[: [s for s, _ in self._work].index(stage)]
         done = sum(s.steps * cost for s, cost in earlier)

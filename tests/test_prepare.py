@@ -10,7 +10,8 @@ import pytest
 
 from infusion_ofx.errors import JobError
 from infusion_ofx.material import open_material
-from infusion_ofx.prepare import plan_work, prepare
+from infusion_ofx.planning import plan_work
+from infusion_ofx.prepare import prepare
 from infusion_ofx.sequence.frame import Box
 from tiny import ALL, job_of, paint
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from infusion_ofx.job import Job
 from infusion_ofx.material import Hole, open_material
-from infusion_ofx.prepare import plan_work
+from infusion_ofx.planning import plan_work
 from infusion_ofx.regions import MOST, split
 from infusion_ofx.run import run
 from infusion_ofx.sequence.frame import Box

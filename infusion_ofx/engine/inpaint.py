@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.held_out import HeldOut
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trained_by
@@ -46,6 +47,9 @@ class Step:
     clean: Volume | None = None
     """The estimate of the clean clip so far, of ``plan.sampled``, on the device; None in
     training."""
+    held_out: Callable[[], float] | None = None
+    """Works out the error on what is held out (held_out.py); None where nothing is, and in
+    sampling."""
 
 
 OnStep = Callable[[Step], None]
@@ -68,6 +72,8 @@ class Engine:
     """The first take's; the others have theirs from it."""
     folder: Path
     """Where checkpoints are, those of stages that are done too."""
+    held_out: HeldOut | None = None
+    """What trainings are watched by; nothing of the result depends on it."""
 
     @property
     def stages(self) -> list[Stage]:
@@ -113,10 +119,15 @@ class Engine:
             fit.network, fit.optimizer, self.shot, self.recipe, stage,
             seed=self._seed(stage.take), compute=self.compute,
         )  # fmt: skip
+        held_out = None
+        if self.held_out is not None:
+            held_out = partial(
+                self.held_out.error, fit.network, self.shot, self.recipe, stage, self.compute
+            )
         while fit.step < stage.steps:
             loss = trainer.step(fit.step)
             fit.step += 1
-            on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit)))
+            on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit), None, held_out))
         self._keep(stage, fit)
 
     def _sample(self, stage: Stage, on_step: OnStep) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
-__all__ = ["loss_curve", "strip"]
+__all__ = ["curve_of", "loss_curve", "strip"]
 
 WIDTH, HEIGHT = 360, 150
 LEFT, BOTTOM, TOP = 46, 20, 8
@@ -14,15 +15,16 @@ LEFT, BOTTOM, TOP = 46, 20, 8
 Points = Sequence[Sequence[float]]
 
 
-def loss_curve(name: str, points: Points, steps: float) -> str:
+def loss_curve(name: str, points: Points, steps: float, held_out: Points = ()) -> str:
     """One stage's training loss over its steps, on a logarithmic scale, with its running mean.
 
-    points: step and loss, ascending. steps: that the stage has.
+    points: step and loss, ascending. steps: that the stage has. held_out: step and error on what
+    training has not seen, ascending; on the same scale.
     """
-    known = [(x, y) for x, y in points if y > 0 and math.isfinite(y)]
+    known, unseen = _shown(points), _shown(held_out)
     if not known:
         return ""
-    low, high = (math.log10(f(y for _, y in known)) for f in (min, max))
+    low, high = (math.log10(f(y for _, y in known + unseen)) for f in (min, max))
     low, high = math.floor(low * 2) / 2, math.ceil(high * 2 + 1e-9) / 2
     across, down = WIDTH - LEFT - 8, HEIGHT - TOP - BOTTOM
 
@@ -32,18 +34,31 @@ def loss_curve(name: str, points: Points, steps: float) -> str:
 
     raw = " ".join(place(x, y) for x, y in known)
     mean = " ".join(place(x, y) for x, y in _smooth(known))
+    beside = " ".join(place(x, y) for x, y in unseen)
     ticks = [(10**high, TOP + 9), (10**low, HEIGHT - BOTTOM)]
     labels = "".join(f'<text x="2" y="{y}">{value:.2g}</text>' for value, y in ticks)
     return (
         f'<figure><svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(name)}">'
         f'<rect x="{LEFT}" y="{TOP}" width="{across}" height="{down}" fill="#101010"/>'
         f'<polyline points="{raw}" fill="none" stroke="#4d6a8c"/>'
-        f'<polyline points="{mean}" fill="none" stroke="#8fc1ff" stroke-width="2"/>{labels}'
+        f'<polyline points="{mean}" fill="none" stroke="#8fc1ff" stroke-width="2"/>'
+        f'<polyline points="{beside}" fill="none" stroke="#ffb35c" stroke-width="2"/>{labels}'
         f'<text x="{LEFT}" y="{HEIGHT - 5}">0</text>'
         f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">{steps:g} steps</text></svg>'
         f"<figcaption>{escape(name)}: loss {known[-1][1]:.3g} at step {known[-1][0]:g}"
-        "</figcaption></figure>"
+        + (f", held out {unseen[-1][1]:.3g}" if unseen else "")
+        + "</figcaption></figure>"
     )
+
+
+def _shown(points: Points) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in points if y > 0 and math.isfinite(y)]
+
+
+def curve_of(kept: Mapping[str, Any]) -> str:
+    """The curve of a stage as losses.py reads it."""
+    steps = float(kept["steps"] or 1)
+    return loss_curve(kept["stage"], kept["points"], steps, kept["held_out"])
 
 
 def strip(name: str, values: Sequence[tuple[int, float]], ideal: float = 1.0) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from infusion_ofx import __version__
 from infusion_ofx.progress import clock_text
-from infusion_ofx.report.curves import loss_curve, strip
+from infusion_ofx.report.curves import curve_of, strip
 from infusion_ofx.report.examine import SHIFT, Checked, Examined, worst
 from infusion_ofx.report.facts import Facts, command
 from infusion_ofx.report.table import table
@@ -186,11 +186,13 @@ def _picture(head: str, said: str, png: bytes | None) -> str:
 def _losses(facts: Facts) -> str:
     if not facts.losses:
         return ""
-    curves = [loss_curve(c["stage"], c["points"], float(c["steps"] or 1)) for c in facts.losses]
+    curves = [curve_of(each) for each in facts.losses]
     return (
         "<h2>Training loss</h2>" + "\n".join(curves) + '<p class="quiet">Over known pixels under '
-        "training holes, in working units. It tells whether training still gained, not how the "
-        "fill looks.</p>"
+        "training holes, in working units (blue). It tells whether training still gained, not how "
+        "the fill looks. Orange, where a hole was planted for the self-score: the error on its "
+        "pixels, which training has never seen; where it rises while the loss falls, fewer steps "
+        "would have done.</p>"
     )
 
 

@@ -21,7 +21,7 @@ from infusion_ofx.errors import InfusionError
 from infusion_ofx.paths import PathMap
 from infusion_ofx.progress import clock_text
 from infusion_ofx.report.build import build
-from infusion_ofx.report.curves import loss_curve
+from infusion_ofx.report.curves import curve_of
 from infusion_ofx.report.facts import Facts, gather
 from infusion_ofx.report.page import document
 
@@ -69,7 +69,7 @@ class Live:
 
     def _status(self) -> Answer:
         facts = gather(self.folder, self.paths)
-        curves = [loss_curve(c["stage"], c["points"], float(c["steps"] or 1)) for c in facts.losses]
+        curves = [curve_of(each) for each in facts.losses]
         told = {
             "said": _said(facts),
             "percent": facts.status.percent,

@@ -1,0 +1,73 @@
+"""What the steps of a job leave in its folder, by task, and what of it may go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infusion_ofx.errors import JobError
+from infusion_ofx.folder import JobFolder, Record, fill_name
+
+__all__ = ["CPU_TASKS", "forget", "stages_of", "tidy"]
+
+CPU_TASKS = ("prepare", "assemble")
+"""Tasks that read and write frames and leave a GPU alone, on a machine that may have none."""
+
+
+def forget(folder: JobFolder, record: Record, task: str) -> None:
+    """Removes what a task and those that build upon it have left, so that it is done anew."""
+    _remove(folder.path, folder.result.name)
+    if task == "assemble":
+        return
+    names, work, order = stages_of(record, task), folder.work, list(record.stages)
+    if task == "prepare":
+        _remove(work, "prepared.safetensors")
+    elif task.startswith("sample"):
+        order = []
+    elif "train-shared" in order and task not in ("train", "train-shared"):
+        order = names  # no other training builds upon it
+    else:
+        order = order[order.index(names[0]) :]
+    sampled = names if task.startswith("sample") else stages_of(record, "sample")
+    for take in {_take_of(name) for name in sampled}:
+        _remove(work, fill_name(take))
+    for name in [*sampled, *order]:
+        _remove(work, f"{name}-[0-9]*.safetensors")
+
+
+def tidy(folder: JobFolder, record: Record) -> None:
+    """Once the fill is there: removes the clips of sampling, which are large, and what twins have
+    left of trainings; the trained networks stay. Once all is written: the prepared region as
+    well."""
+    for name, steps in record.stages.items():
+        end = f"{name}-{steps:07d}.safetensors" if name.startswith("train-") else ""
+        _remove(folder.work, f"{name}-[0-9]*.safetensors", but=end)
+    if folder.result.exists():
+        _remove(folder.work, "prepared.safetensors")
+
+
+def stages_of(record: Record, task: str) -> list[str]:
+    """The engine's stages that a task stands for; none for a task that is not the engine's.
+
+    Raises:
+        JobError: when this job has no such task.
+    """
+    part, _, take = task.partition("-take")
+    names = [name for name in record.stages if name == part or name.startswith(f"{part}-")]
+    if take:
+        names = [name for name in names if f"{_take_of(name):02d}" == take]
+    if not names and task not in CPU_TASKS:
+        known = ", ".join(n[6:] for n in record.stages if n.startswith("train-")) or "none"
+        hint = f"its trainings are {known}; its takes are 1 to {record.job.takes}"
+        raise JobError(f"this job has no task {task!r}", hint)
+    return names
+
+
+def _take_of(stage: str) -> int:
+    """The take that a stage belongs to, from its name (engine/recipe.py)."""
+    return int(stage.partition("-take")[2] or 1)
+
+
+def _remove(folder: Path, pattern: str, but: str = "") -> None:
+    for path in folder.glob(pattern):
+        if path.name != but:
+            path.unlink(missing_ok=True)

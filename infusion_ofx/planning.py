@@ -1,0 +1,111 @@
+"""From a job's mattes to a plan: every matte is read, and no pixel of the plate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from itertools import chain
+
+from infusion_ofx import plan
+from infusion_ofx.errors import JobError
+from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory, window_voxels
+from infusion_ofx.material import Hole, Material
+from infusion_ofx.plan import Plan
+from infusion_ofx.regions import split
+from infusion_ofx.sequence.frame import Box
+from infusion_ofx.sequence.store import read_ahead
+
+__all__ = ["READERS", "lay_out", "plan_work"]
+
+WORTH = 1.5
+"""How many times the work holes must be as one region before they are told apart."""
+
+READERS = 4
+"""Frames that are decoded side by side."""
+
+
+def plan_work(
+    material: Material, on_frame: Callable[[int], None] = lambda frames: None
+) -> tuple[list[Hole], Plan]:
+    """Reads every matte and lays out the work; touches no pixel of the plate. Returns each frame's
+    hole, and the plan.
+
+    on_frame: told how many mattes are read.
+
+    Raises:
+        JobError: when the work does not fit into the job's memory.
+        SequenceError: when a matte cannot be read.
+    """
+    recipe, budget, frames = material.recipe, int(material.job.memory * 2**30), material.frames
+    holes = []
+    for _, hole in read_ahead(
+        frames, lambda frame: _hard(material, frame), budget=budget // 8, threads=READERS
+    ):
+        holes.append(hole)
+        on_frame(len(holes))
+    layout = _fewest(material, holes)
+    needed = memory(recipe, layout) if layout.windows else 0
+    if needed > budget:
+        raise JobError(
+            f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
+            "raise --memory, choose a lighter --recipe, narrow the frame range, or make the matte "
+            "smaller",
+        )
+    if all(_covers(hole, material.plate.data(f)) for f, hole in zip(frames, holes, strict=True)):
+        raise JobError(
+            f"the matte {material.job.matte!r} covers every pixel of every frame",
+            "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
+        )
+    return holes, layout
+
+
+def _fewest(material: Material, holes: Sequence[Hole]) -> Plan:
+    """The plan with the holes as regions of their own, where that is clearly less work than the
+    plan with all of them as one."""
+    whole = lay_out(material, [hole.box for hole in holes])
+    regions = split(holes, 2 * material.recipe.context)
+    if len(regions) == 1:
+        return whole
+    parts = lay_out(material, list(chain.from_iterable(regions)), regions=len(regions))
+    return parts if WORTH * window_voxels(parts) <= window_voxels(whole) else whole
+
+
+def lay_out(
+    material: Material, holes: Sequence[Box], area: Box | None = None, regions: int = 1
+) -> Plan:
+    """The plan for the boxes of some holes, a region's after another's. area: the pixels to stay
+    in; None is the plate's."""
+    recipe, budget = material.recipe, int(material.job.memory * 2**30)
+    length = len(holes) // regions
+    return reduce(
+        Plan.then,
+        (
+            plan.make(
+                holes[start : start + length],
+                area or material.area,
+                frames=recipe.frames,
+                overlap=recipe.overlap,
+                context=recipe.context,
+                reach=recipe.reach,
+                tile=largest_tile(recipe, budget),
+                voxels=budget // 4 // REGION_BYTES // regions,
+            )
+            for start in range(0, len(holes), length)
+        ),
+    )
+
+
+def _covers(hole: Hole, data: Box) -> bool:
+    return hole.box == data and bool(hole.alpha.all())
+
+
+def _hard(material: Material, frame: int) -> Hole:
+    """The hole with a yes or no for each pixel, which is all that the engine wants to know."""
+    hole = material.hole(frame)
+    if material.job.in_place and ((hole.alpha > 0) & (hole.alpha < 1)).any():
+        raise JobError(
+            f"frame {frame}: the matte has soft pixels, and in place they would be mixed again by "
+            "every later run",
+            "write to another --output, or use a hard matte without --feather",
+        )
+    return Hole(hole.box, hole.alpha > 0)
