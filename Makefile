@@ -14,7 +14,7 @@ CASES  ?= demo
 .PHONY: test lint demo bench docs site gallery clean
 
 test: lint
-	$(BIN)/python -m pytest -W error
+	$(BIN)/python -m pytest -W error -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(READY)
 	rm -rf build

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from infusion_ofx.job import Job
 
+# Test files run side by side: threads of several networks would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A busy machine is no failure, and CI must not fail on luck: there the examples are fixed.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)

@@ -289,7 +289,7 @@ def test_a_shot_over_three_machines_by_openjd_and_by_run_has_the_same_files(
 def test_nothing_that_befalls_a_farm_changes_a_bit(shot: Shot, cluster: Cluster) -> None:
     """Try again (75), the notice before a time limit, a machine that is lost while its task runs
     on, and a job that is cancelled and submitted again."""
-    folder = make(job_of(shot, "farm", steps=6))
+    folder = make(job_of(shot, "farm", steps=60))
     fails = '[ "$1 ${SLURM_RESTART_COUNT:-0}" = "prepare 0" ] && exit 75'
     slurm.export(folder, folder.path / "slurm", program_in(shot.folder, fails), cpus=1)
 
@@ -313,7 +313,7 @@ def test_nothing_that_befalls_a_farm_changes_a_bit(shot: Shot, cluster: Cluster)
     until(lambda: any(running(f"train-{k:02d}") for k in range(3)))
     cluster.ask("scancel", *ids.values())
     ids = slurm.submit(folder.path / "slurm")
-    run(job_of(shot, "one", steps=6))
+    run(job_of(shot, "one", steps=60))
     cluster.finish(ids["assemble"])
     assert frames_in(shot, "farm") == frames_in(shot, "one")
     assert not list(shot.folder.rglob(".*.tmp"))
