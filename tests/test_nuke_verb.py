@@ -40,6 +40,17 @@ def test_what_is_installed_can_be_taken_back(tmp_path: Path, before: str) -> Non
     assert "nothing of Infusion" in call("uninstall", "--dir", str(file.parent)).output
 
 
+def test_where_the_end_of_ours_is_gone_nothing_is_taken_out(tmp_path: Path) -> None:
+    file = tmp_path / "init.py"
+    call("install", "--dir", str(tmp_path))
+    cut = "".join(file.read_text().splitlines(keepends=True)[:-1]) + OWN
+    file.write_text(cut)
+    for verb in ("install", "uninstall"):
+        said = call(verb, "--dir", str(tmp_path))
+        assert said.exit_code == 2 and "after line 1" in said.output
+        assert file.read_text() == cut
+
+
 def test_what_it_writes_tells_nuke_the_folder_and_the_python(tmp_path: Path) -> None:
     call("install", "--dir", str(tmp_path))
     added: list[str] = []

@@ -50,7 +50,7 @@ What it writes is between two lines that say so; `infusion nuke uninstall` takes
 def install(folder: Path | None) -> None:
     """Write into init.py where the node is, and which Python has Infusion."""
     file = _init(folder)
-    text = "".join(_without(_read(file)))
+    text = "".join(_without(_read(file), file))
     if text and not text.endswith("\n"):
         text += "\n"
     _write(file, text + _lines())
@@ -68,7 +68,7 @@ def uninstall(folder: Path | None) -> None:
     """Take out of init.py what `infusion nuke install` has written, and nothing else."""
     file = _init(folder)
     lines = _read(file)
-    left = _without(lines)
+    left = _without(lines, file)
     if len(left) == len(lines):
         click.echo(f"{file} says nothing of Infusion")
         return
@@ -112,14 +112,23 @@ def _read(file: Path) -> list[str]:
         raise JobError(f"'{file}' cannot be read: {error}", "mend it, or give --dir") from error
 
 
-def _without(lines: list[str]) -> list[str]:
-    """The lines but for ours."""
-    left, ours = [], False
-    for line in lines:
-        ours = ours or line.strip() == BEGIN
+def _without(lines: list[str], file: Path) -> list[str]:
+    """The lines but for ours.
+
+    Raises:
+        JobError: when the line that ends ours is gone: what follows may be somebody's own.
+    """
+    left, ours = [], 0
+    for number, line in enumerate(lines, 1):
+        ours = ours or number * (line.strip() == BEGIN)
         if not ours:
             left.append(line)
-        ours = ours and line.strip() != END
+        ours *= line.strip() != END
+    if ours:
+        raise JobError(
+            f"'{file}' has no line {END!r} after line {ours}, where Infusion's own begin",
+            "take them out by hand, or put that line back behind them",
+        )
     return left
 
 
