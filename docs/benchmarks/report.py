@@ -1,6 +1,6 @@
 """Size of a report, the time to make it, and the time until its first frame is seen.
 
-    python docs/benchmarks/report.py FOLDER [WIDTH HEIGHT FRAMES]
+    python docs/benchmarks/report.py FOLDER [WIDTH HEIGHT FRAMES] > docs/benchmarks/report.json
 
 Writes eight frames of grain over a moving texture, and names them again and again: the figures
 are those of a shot without two frames alike, the disk holds eight. The hole is all of the frame but
@@ -9,7 +9,9 @@ a rim. Needs chromium on the path.
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import shutil
 import sys
 import time
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import sync_playwright
 
 from infusion_ofx.begin import submit
+from infusion_ofx.bench_table import machine
 from infusion_ofx.job import Job
 from infusion_ofx.report.build import build
 
@@ -82,13 +85,23 @@ def opening(page_file: Path) -> float:
 
 
 def main(folder: Path, width: int = 4096, height: int = 2160, frames: int = 200) -> None:
-    """Makes the shot and its report, and prints the figures."""
+    """Makes the shot and its report, and prints the figures as JSON."""
     job = submit(shot(folder, width, height, frames))
     began, cpu = time.monotonic(), time.process_time()
     page = build(job.path)
-    print(f"{width} x {height}, {frames} frames: {page.stat().st_size / 1e6:.1f} MB")
-    print(f"made in {time.monotonic() - began:.0f} s, {time.process_time() - cpu:.0f} CPU s")
-    print(f"first frame after {opening(page):.2f} s")
+    figures = {
+        "width": width,
+        "height": height,
+        "frames": frames,
+        "megabytes": page.stat().st_size / 1e6,
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "opened_after": [opening(page) for _ in range(3)],
+        "load": os.getloadavg()[0],
+        "machine": machine(),
+    }
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
