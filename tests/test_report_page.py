@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from infusion_ofx.job import Job
 from infusion_ofx.report.batch import Shot, write_batch
 from infusion_ofx.report.build import build
+from infusion_ofx.report.page import document
 from infusion_ofx.report.serve import Live, server
+from infusion_ofx.report.table import table
 from infusion_ofx.run import run
 from infusion_ofx.sheet import displayed, read_clip
 
@@ -258,6 +260,23 @@ def test_a_head_of_the_batchs_table_sorts_by_its_column(chromium: Browser, tmp_p
     page.get_by_role("button", name="shot").click()
     orders.append(page.locator("tbody td:nth-child(2)").all_inner_texts())
     assert orders == [["sh030", "sh020", "sh010"], ["sh010", "sh020", "sh030"]]
+    page.close()
+
+
+def test_times_sort_as_times_by_keyboard_and_say_which_way(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    rows: list[list[Any]] = [["a", "59:59"], ["b", "0:40"], ["c", None], ["d", "1:00:05"]]
+    body = [table(["shot", "took"], rows, sortable="shots")]
+    file = tmp_path / "times.html"
+    file.write_text("".join(document("times", ("sorting.js",), body)), encoding="utf-8")
+    page = new_page(chromium)
+    page.goto(file.as_uri())
+    button = page.get_by_role("button", name="took")
+    for order, said in (("dabc", "descending"), ("badc", "ascending")):
+        button.press("Enter")
+        assert "".join(page.locator("tbody td:nth-child(1)").all_inner_texts()) == order
+        assert page.locator("th").nth(1).get_attribute("aria-sort") == said
     page.close()
 
 

@@ -24,8 +24,8 @@ from infusion_ofx.sequence.atomic import whole_file
 __all__ = ["Shot", "batch_page", "look_at", "write_batch"]
 
 NAMES = (
-    "look", "shot", "state", "fault", "differ outside", "frames", "filled", "recipe", "seed",
-    "took", "said",
+    "plate, result", "shot", "state", "fault", "differ outside", "frames", "pixels filled",
+    "method", "seed", "took", "what is wrong",
 )  # fmt: skip
 ORDER = ("failed", "lost", "no job", "stopped", "waiting", "running", "done")
 
@@ -147,7 +147,7 @@ def _is_fresh(facts: Facts) -> bool:
 def _row(shot: Shot, where: Path) -> list[Any]:
     facts, found = shot.facts, shot.summary
     if facts is None:
-        return ["", shot.name, shot.state, *[""] * 7, shot.said]
+        return ["", shot.name, _state(shot), *[""] * 7, shot.said]
     page = facts.folder.report / "report.html"
     address = quote(os.path.relpath(page, where.absolute()).replace(os.sep, "/"))
     took = sum(attempt.seconds for attempt in facts.attempts)
@@ -157,16 +157,28 @@ def _row(shot: Shot, where: Path) -> list[Any]:
             f'<a href="{address}">{escape(shot.name)}</a><br>'
             f'<span class="quiet">{escape(facts.job.output)}</span>'
         ),
-        shot.state,
+        _state(shot),
         found.get("fault"),
         found.get("outside"),
         found.get("frames"),
         found.get("filled"),
-        facts.job.recipe,
+        _method(facts),
         facts.job.seed,
         clock_text(took),
         shot.said,
     ]
+
+
+def _state(shot: Shot) -> Raw:
+    said = "good" if shot.state == "done" else "bad" if ORDER.index(shot.state) < 3 else "quiet"
+    return Raw(f'<span class="{said}">{escape(shot.state)}</span>')
+
+
+def _method(facts: Facts) -> str:
+    """How the shot was filled; the recipe where a network was trained."""
+    job = facts.job
+    trained = job.method in ("diffusion", "auto") and job.prior != "only"
+    return f"{job.method}, {job.recipe}" if trained else job.method
 
 
 def _picture(facts: Facts) -> Raw | str:

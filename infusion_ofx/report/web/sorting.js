@@ -1,8 +1,12 @@
-// Sorts a table by the column whose head is clicked, worst first; numbers as numbers, dashes last.
+// Sorts a table by the column whose head is clicked or pressed; numbers as numbers, h:mm:ss as
+// seconds, dashes last. The column says so to those who cannot see the arrow.
 
 function keyOf(row, column) {
   const text = row.cells[column].textContent.trim();
-  const number = Number.parseFloat(text);
+  const clock = /^\d+(:\d\d)+$/.test(text);
+  const number = clock
+    ? text.split(":").reduce((seconds, part) => 60 * seconds + Number(part), 0)
+    : Number.parseFloat(text);
   if (text === "–") return [2, 0, text];
   return Number.isNaN(number) ? [1, 0, text] : [0, number, text];
 }
@@ -28,6 +32,8 @@ Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
   let down = false;
   button.addEventListener("click", () => {
     down = !down;
+    for (const other of shots.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    cell.setAttribute("aria-sort", down ? "descending" : "ascending");
     sort(shots, column, down);
   });
 });
