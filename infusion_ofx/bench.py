@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from infusion_ofx.bench_case import Case
 from infusion_ofx.bench_cost import measured
 from infusion_ofx.bench_fills import BASELINES, baseline
 from infusion_ofx.bench_table import number
-from infusion_ofx.errors import InfusionError
+from infusion_ofx.errors import InfusionError, Stopped
 from infusion_ofx.job import Job
 from infusion_ofx.law import bits, law_one
 from infusion_ofx.score import scores, scores_without_truth
@@ -76,8 +76,9 @@ def bench(
     report: Callable[[str], None],
     *,
     keep: Path | None = None,
-) -> list[Row]:
-    """Measures each way on each case with seeds 0, 1, ...; a row of figures for each run.
+) -> Iterator[Row]:
+    """Measures each way on each case with seeds 0, 1, ...; yields a row of figures for each run, as
+    it ends.
 
     cases: folders as Case wants them. keep: a folder that gets the results and a contact sheet of
     each case; without it they are measured and dropped.
@@ -92,8 +93,8 @@ def bench(
         SequenceError: when a case cannot be read.
         InfusionError: when a run fails, with the last line that it said.
         JobError: when a case's matte is empty, or the system cannot measure a child process.
+        Stopped: when INT or TERM asks for it.
     """
-    rows: list[Row] = []
     for folder in cases:
         case = Case.open(folder)
         shown: dict[str, Clip] = {}
@@ -101,12 +102,11 @@ def bench(
             for seed in range(1 if way.settings is None else seeds):
                 report(f"{folder.name}: {way.name}, seed {seed}")
                 row, fill = _measure(case, way, seed, device, keep)
-                rows.append(row)
                 shown.setdefault(way.name, fill[_chosen(case)])
                 report("  " + ", ".join(f"{key} {number(row[key])}" for key in SAID))
+                yield row
         if keep is not None:
             _sheet(keep / f"{folder.name}.png", case, shown)
-    return rows
 
 
 def _measure(case: Case, way: Way, seed: int, device: str, keep: Path | None) -> tuple[Row, Clip]:
@@ -124,6 +124,8 @@ def _measure(case: Case, way: Way, seed: int, device: str, keep: Path | None) ->
             )
             try:
                 cost = measured(job, Path(scratch))
+            except Stopped:
+                raise
             except InfusionError as error:
                 where = f"{way.name} on {case.folder.name} ended with "
                 raise type(error)(f"{where}{error}") from error

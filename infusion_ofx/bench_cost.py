@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.job import Job
 from infusion_ofx.material import recipe_of
 from infusion_ofx.sequence.frame import Box
+from infusion_ofx.stopping import stopping
 
 __all__ = ["arithmetic", "ceiling", "measured"]
 
@@ -58,6 +60,7 @@ def measured(job: Job, scratch: Path) -> Row:
 
     Raises:
         InfusionError: when the run fails, with the last line that it said.
+        Stopped: when INT or TERM asks for it; the run is stopped first.
         JobError: on a system that cannot measure a child process.
     """
     if not hasattr(os, "wait4"):
@@ -69,14 +72,20 @@ def measured(job: Job, scratch: Path) -> Row:
     # The child finds the package where we did, installed or not.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as said:
-        subprocess.run(
+    with log.open("w", encoding="utf-8") as said, stopping() as signals:
+        launcher = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(usage), *command],
             stdout=said,
             stderr=subprocess.STDOUT,
             env=environment,
-            check=False,
+            start_new_session=True,
         )
+        while launcher.poll() is None:
+            if signals.received is not None:
+                os.killpg(launcher.pid, signal.SIGKILL)  # it works in a scratch folder of ours
+                launcher.wait()
+                raise signals.stopped("the run that was measured is gone")
+            time.sleep(0.05)
     seconds = time.monotonic() - started
     code, cpu, memory = json.loads(usage.read_text()) if usage.exists() else (1, 0.0, 0)
     if code != 0:

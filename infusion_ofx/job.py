@@ -136,8 +136,8 @@ class Job:
     )
     threads: int = _setting(
         0,
-        "Processor threads. 0: the farm's share, else all cores. On a CPU, the same "
-        "pixels need the same number.",
+        "Processor threads. 0: what SLURM_CPUS_PER_TASK or OMP_NUM_THREADS says, else all "
+        "cores. On a CPU, the same pixels need the same number.",
         minimum=0,
         maximum=1024,
     )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import OpenImageIO as oiio
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -217,7 +223,7 @@ def test_a_bench_of_the_baseline_gives_a_row_a_sheet_and_a_table(
     case: Path, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    rows = bench([case], [Way.parse("telea")], 2, "cpu", said.append, keep=tmp_path / "kept")
+    rows = list(bench([case], [Way.parse("telea")], 2, "cpu", said.append, keep=tmp_path / "kept"))
     assert len(rows) == 1 and said
     row = rows[0]
     assert (row["recipe"], row["seed"]) == ("telea", 0)
@@ -230,14 +236,14 @@ def test_a_bench_of_the_baseline_gives_a_row_a_sheet_and_a_table(
 def test_a_case_without_a_truth_is_measured_against_its_surroundings(case: Path) -> None:
     for path in case.glob("clean.*"):
         path.unlink()
-    rows = bench([case], [Way.parse("telea")], 1, "cpu", lambda line: None)
+    rows = list(bench([case], [Way.parse("telea")], 1, "cpu", lambda line: None))
     assert rows[0]["psnr"] is None and rows[0]["sharpness"] > 0
     assert "no truth" in markdown(rows, machine())
 
 
 def test_a_folder_that_is_no_case_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SequenceError, match="plate"):
-        bench([tmp_path], [Way.parse("telea")], 1, "cpu", lambda line: None)
+        list(bench([tmp_path], [Way.parse("telea")], 1, "cpu", lambda line: None))
 
 
 def _row(**values: Any) -> dict[str, Any]:
@@ -281,4 +287,38 @@ def test_the_machine_is_described_without_a_failure() -> None:
 @pytest.mark.slow
 def test_a_run_that_fails_says_what_it_said_last(case: Path) -> None:
     with pytest.raises(InfusionError, match="cuda:77"):
-        bench([case], [Way.parse("draft")], 1, "cuda:77", lambda line: None)
+        list(bench([case], [Way.parse("draft")], 1, "cuda:77", lambda line: None))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_bench_that_is_stopped_leaves_no_process_and_keeps_its_rows(
+    case: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    figures = tmp_path / "rows.json"
+    command = [
+        "bench",
+        str(case),
+        "--recipes",
+        "telea,draft",
+        "--device",
+        "cpu",
+        "-o",
+        str(figures),
+    ]
+    process = psutil.Popen([sys.executable, "-m", "infusion_cli", *command], stderr=subprocess.PIPE)
+    until(lambda: len(process.children(recursive=True)) >= 2)
+    children = process.children(recursive=True)
+    process.send_signal(sent)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent and b"the run that was measured is gone" in told
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert [row["recipe"] for row in json.loads(figures.read_text())["rows"]] == ["telea"]
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Waits for something that must happen."""
+    end = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.05)

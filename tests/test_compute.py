@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -62,8 +63,13 @@ def test_the_number_of_threads_is_the_jobs_or_the_farms(monkeypatch: pytest.Monk
     Compute.choose("cpu", threads=1)
     assert torch.get_num_threads() == 1
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     Compute.choose("cpu")
-    assert torch.get_num_threads() >= 1
+    assert torch.get_num_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")
+    Compute.choose("cpu")
+    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+    torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

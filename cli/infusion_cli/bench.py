@@ -82,7 +82,8 @@ def bench(
     """Repair each of CASES in each way and measure the fills.
 
     A case is a folder with plate.####.exr, matte.####.exr and, where the truth is known,
-    clean.####.exr. Of a hole that is large or long the middle frames are scored.
+    clean.####.exr. Of a hole that is large or long the middle frames are scored. The JSON is
+    written after each run, so that what is done is kept where bench is stopped.
     """
     from infusion_ofx.bench import Way
     from infusion_ofx.bench import bench as measure
@@ -91,9 +92,11 @@ def bench(
     from infusion_ofx.bench_table import markdown as as_table
 
     ways = [Way.parse(name) for name in recipes.split(",")]
-    rows = measure(list(cases), ways, seeds, device, _say, keep=keep)
-    facts = machine()
-    _write(output, json.dumps({"machine": facts, "rows": [_strict(row) for row in rows]}, indent=2))
+    facts, rows = machine(), []
+    for row in measure(list(cases), ways, seeds, device, _say, keep=keep):
+        rows.append(row)
+        strict = [_strict(each) for each in rows]
+        _write(output, json.dumps({"machine": facts, "rows": strict}, indent=2))
     table = as_table(rows, facts)
     click.echo(table, nl=False)
     if plot is not None:

@@ -142,10 +142,12 @@ def resident_peak() -> int:
 
 
 def _default_threads() -> int:
-    """What Slurm gave this task, else the cores that this process may use."""
-    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    """What Slurm gave this task, or the environment all that computes; else the cores that this
+    process may use."""
+    for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+        given = os.environ.get(name, "")
+        if given.isdecimal() and int(given):
+            return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
