@@ -16,9 +16,13 @@ RUNTIME_BYTES = 450 * 2**20
 REGION_BYTES = 20
 """For each loaded pixel of each frame: up to four float32 of colour and one of hole."""
 
-SAMPLED_BYTES = 84
-"""For each pixel of each frame that is sampled: the noisy clip twice, two estimates and the one
-that is being joined, up to four float32 each, and a weight."""
+SAMPLED_BYTES = 32
+"""For each pixel of each frame that is sampled: the noisy clip and its estimate, up to four float32
+each."""
+
+JOINED_BYTES = 80
+"""For each pixel of a frame that is being joined: the sums, their weight, and what becomes of
+them."""
 
 NETWORK_BYTES = {"light": (1150, 250), "paper": (1550, 700)}
 """For each voxel that the network sees at once, in training and in sampling. Measured: resident
@@ -73,10 +77,11 @@ def memory(recipe: Recipe, plan: Plan) -> int:
         return RUNTIME_BYTES + REGION_BYTES * plan.voxels + patches
     training, sampling = NETWORK_BYTES[recipe.network]
     largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
-    sampled = sum(box.height * box.width for box in plan.sampled)
-    at_once = max(training * block_voxels(recipe, plan), sampling * largest, FIT_BYTES)
+    areas = [box.height * box.width for box in plan.sampled]
+    joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
+    at_once = max(training * block_voxels(recipe, plan), sampling * largest + joined, FIT_BYTES)
     at_once = max(at_once, patches * recipe.patches)
-    return RUNTIME_BYTES + REGION_BYTES * plan.voxels + SAMPLED_BYTES * sampled + at_once
+    return RUNTIME_BYTES + REGION_BYTES * plan.voxels + SAMPLED_BYTES * sum(areas) + at_once
 
 
 def largest_tile(recipe: Recipe, budget: int) -> int:

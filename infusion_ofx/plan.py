@@ -33,6 +33,11 @@ class Window:
         return self.stop - self.start, self.box.height, self.box.width
 
     @property
+    def frames(self) -> range:
+        """The frames that it covers."""
+        return range(self.start, self.stop)
+
+    @property
     def voxels(self) -> int:
         """Pixels times frames."""
         return prod(self.size)

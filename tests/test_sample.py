@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from infusion_ofx.engine import sample
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.recipe import RECIPES, Recipe
@@ -84,6 +85,9 @@ def _step(
     places: tuple[float, float | None],
     call: int = 0,
 ) -> tuple[Volume, Volume]:
+    """A step that leaves its clips to the test, which ``sample_step`` takes over."""
+    x = Volume(x.boxes, list(x.data))
+    before = before and Volume(before.boxes, list(before.data))
     return sample_step(network, x, before, shot, plan, recipe, places, call, seed=0, compute=CPU)
 
 
@@ -245,14 +249,44 @@ def test_the_fill_stays_within_the_range_of_the_known_pixels(answer: float) -> N
     assert torch.allclose(x.data[0][inside], torch.tensor(math.copysign(0.9, answer)))
 
 
-def test_a_step_does_not_change_the_clip_that_it_was_given() -> None:
+def test_a_step_takes_its_clips_over_and_changes_no_picture_of_theirs() -> None:
     holes = [Box(10, 10, 16, 18)]
     plan = _layout(holes)
     shot = _shot(plan, holes)
     x, last = (start(shot, plan, OURS, seed=seed) for seed in (0, 1))
+    given_ = x.data[0], last.data[0]
     before = x.data[0].clone(), last.data[0].clone()
-    _step(Answer(lambda x, sigma: x), x, last, shot, plan, OURS, (1.0, 0.5))
-    assert torch.equal(x.data[0], before[0]) and torch.equal(last.data[0], before[1])
+    network = Answer(lambda x, sigma: x)
+    found = sample_step(network, x, last, shot, plan, OURS, (1.0, 0.5), 0, seed=0, compute=CPU)
+    assert found[0] is x and found[1] is last and x.data[0] is not given_[0]
+    assert torch.equal(given_[0], before[0]) and torch.equal(given_[1], before[1])
+
+
+def test_no_more_than_two_windows_of_frames_are_joined_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    holes = [Box(10, 10 + i % 3, 16, 18) for i in range(60)]
+    plan = _layout(holes, frames=6, overlap=2)
+    shot, most, open_ = _shot(plan, holes), 0, 0
+    real, held = sample._zeros, sample._held
+
+    def zeros(channels: int, box: Box, device: torch.device) -> Tensor:
+        nonlocal most, open_
+        open_ += channels == 3
+        most = max(most, open_)
+        return real(channels, box, device)
+
+    def closed(*given: Any) -> Tensor:
+        nonlocal open_
+        open_ -= 1
+        return held(*given)
+
+    x = start(shot, plan, OURS, seed=0)
+    monkeypatch.setattr(sample, "AT_ONCE", 1)
+    monkeypatch.setattr(sample, "_zeros", zeros)
+    monkeypatch.setattr(sample, "_held", closed)
+    _step(constant(0.7), x, None, shot, plan, OURS, (1.0, 0.5))
+    assert open_ == 0 and 6 <= most <= 12
 
 
 def test_the_published_start_is_noise_alone_of_unit_size_to_the_network() -> None:

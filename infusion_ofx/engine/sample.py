@@ -36,10 +36,10 @@ def start(shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> Volume:
         return Volume.make(
             plan.sampled, lambda i, box: _noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5
         )
-    smooth, _ = _joined(shot, plan, lambda known, hole, windows: push_pull(known, hole))
-    return Volume.make(
-        plan.sampled, lambda i, box: smooth.data[i] + _noise(shot, i, box, seed, 0) * sigma
-    )
+    x = Volume.make(plan.sampled, lambda i, box: _zeros(len(shot.low), box, shot.low.device))
+    for i, smooth, _ in _joined(shot, plan, lambda known, hole, windows: push_pull(known, hole)):
+        x.data[i] = smooth + _noise(shot, i, x.boxes[i], seed, 0) * sigma
+    return x
 
 
 @torch.no_grad()
@@ -57,6 +57,9 @@ def sample_step(
     compute: Compute,
 ) -> tuple[Volume, Volume]:
     """Takes the clip from one noise level to the next. Returns the new x and its clean estimate.
+
+    Both volumes are taken over: as soon as no window is left that looks at a frame, its new tensors
+    take the places of the old ones. So no more is held than the two, whatever the shot's length.
 
     before: the estimate of the step before this one; None at the first. places: where in the
     schedule x is, and where it goes; None is the clean clip. call: the number of this step in the
@@ -77,38 +80,44 @@ def sample_step(
         with compute.autocast():
             return denoise(network, schedule, _cut(x, windows), known, hole, u)
 
-    found, weight = _joined(shot, plan, estimate)
-    clean = Volume.make(x.boxes, lambda i, box: _held(shot, i, box, found, weight))
-
-    def step(i: int, box: Box) -> Tensor:
-        ahead = clean.data[i]
+    clean = Volume(x.boxes, list(x.data)) if before is None else before
+    for i, found, weight in _joined(shot, plan, estimate):
+        ahead = held = _held(shot, i, x.boxes[i], found, weight)
         if recipe.extrapolate and before is not None and places[1] is not None:
-            ahead = _clamped(shot, ahead + (ahead - before.data[i]) / 2)
+            ahead = _clamped(shot, held + (held - before.data[i]) / 2)
         moved = keep * x.data[i] + (1 - keep) * ahead
-        return moved + spread * _noise(shot, i, box, seed, call + 1) if spread else moved
-
-    return Volume.make(x.boxes, step), clean
+        if spread:
+            moved += spread * _noise(shot, i, x.boxes[i], seed, call + 1)
+        x.data[i], clean.data[i] = moved, held
+    return x, clean
 
 
 def _joined(
     shot: Shot, plan: Plan, look: Callable[[Tensor, Tensor, Sequence[Window]], Tensor]
-) -> tuple[Volume, Volume]:
-    """What ``look`` sees in the windows, as one volume, and how much was seen at each pixel."""
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """What ``look`` sees in the windows, joined: frame by frame, as soon as no window is left that
+    shows it, its place in the plan's lists, its picture, and how much was seen of each pixel."""
     channels, device = len(shot.low), shot.low.device
-    total = Volume.make(plan.sampled, lambda i, box: _zeros(channels, box, device))
-    weight = Volume.make(plan.sampled, lambda i, box: _zeros(1, box, device))
-    for windows in batches(plan.windows):
+    order = list(batches(plan.windows))
+    last = {i: n for n, windows in enumerate(order) for w in windows for i in w.frames}
+    open_: dict[int, tuple[Volume, Volume]] = {}
+    for n, windows in enumerate(order):
         hole = _cut(shot.hole, windows)
         seen = look(_cut(shot.clean, windows) * (1 - hole), hole, windows)
         for window, estimate in zip(windows, seen, strict=True):
             share = taper(window, device)
-            for i in range(window.start, window.stop):
+            for i in window.frames:
+                if i not in open_:
+                    box = plan.sampled[i]
+                    blank = _zeros(channels, box, device), _zeros(1, box, device)
+                    open_[i] = Volume([box], [blank[0]]), Volume([box], [blank[1]])
+                total, weight = open_[i]
                 part = share[i - window.start]
-                total.view(i, window.box).add_(estimate[:, i - window.start] * part)
-                weight.view(i, window.box).add_(part)
-    for sums, shares in zip(total.data, weight.data, strict=True):
-        sums.div_(shares.clamp_min(1e-12))
-    return total, weight
+                total.view(0, window.box).add_(estimate[:, i - window.start] * part)
+                weight.view(0, window.box).add_(part)
+        for i in [i for i in open_ if last[i] == n]:
+            total, weight = open_.pop(i)
+            yield i, total.data[0].div_(weight.data[0].clamp_min(1e-12)), weight.data[0]
 
 
 def batches(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
@@ -129,12 +138,10 @@ def _cut(volume: Volume, windows: Sequence[Window]) -> Tensor:
     return torch.stack([volume.cut(w.start, w.stop, w.box) for w in windows])
 
 
-def _held(shot: Shot, i: int, box: Box, found: Volume, weight: Volume) -> Tensor:
+def _held(shot: Shot, i: int, box: Box, found: Tensor, weight: Tensor) -> Tensor:
     """The estimate of one frame where the hole is, held to the known range; the truth elsewhere."""
-    if box.empty:
-        return found.data[i]
-    free = shot.hole.view(i, box) * (weight.data[i] > 0)
-    return torch.where(free > 0, _clamped(shot, found.data[i]), shot.clean.view(i, box))
+    free = shot.hole.view(i, box) * (weight > 0)
+    return torch.where(free > 0, _clamped(shot, found), shot.clean.view(i, box))
 
 
 def _clamped(shot: Shot, estimate: Tensor) -> Tensor:
