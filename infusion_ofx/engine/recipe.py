@@ -90,8 +90,10 @@ RECIPES = {
 defaults."""
 
 
-PATCHES = replace(_LIGHT, steps=0, patches=True)
-"""No network: patch.py's own settings say the rest."""
+PATCHES = replace(_LIGHT, steps=0, patches=True, context=0)
+"""No network: patch.py's own settings say the rest. Without context, so that the working range is
+fitted close to the hole: patches are compared in it, and with the dark round a fire in it they
+compare badly."""
 
 PER_CENT = 100
 """Steps that a fill of patches is told in."""
