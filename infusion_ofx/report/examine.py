@@ -31,6 +31,7 @@ PROXY_WIDTH = 640  # pixels across, at most
 REGION_SIDE = 640  # pixels; of a larger region the middle is shown
 THUMBNAIL_WIDTH = 120  # pixels of a side
 SHIFT = 4  # bits of the proxy's halves that are rounded away: 1 part in 128 is left
+AHEAD = 1 << 30  # bytes of frames that wait to be looked at; less where the job's memory is small
 RING = 16  # pixels round the hole that its movement is held against
 
 Array = npt.NDArray[Any]
@@ -142,7 +143,7 @@ def worst(checks: Sequence[Checked], count: int = 5) -> list[int]:
 
 
 def _pairs(material: Material, frames: Sequence[int]) -> Iterator[_Pair]:
-    budget = int(material.job.memory * 2**30 / 8)
+    budget = min(int(material.job.memory * 2**30 / 8), AHEAD)
     for _, pair in read_ahead(frames, lambda f: _pair(material, f), budget=budget, threads=2):
         yield pair
 
