@@ -41,8 +41,8 @@ class Page:
     """The takes side by side, a PNG; None where there is one alone."""
     truth: bytes | None
     """The fill beside the truth, a PNG; None where no truth is known."""
-    commands: list[str]
-    """Command lines to look further with."""
+    players: list[list[str]]
+    """What opens the result in a player, arguments with the program first."""
 
 
 def page(content: Page) -> Iterator[str]:
@@ -232,7 +232,8 @@ def _settings(content: Page) -> str:
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
     ]
-    shown = [shlex.join(["infusion", "status", status.folder]), command(job), *content.commands]
+    opened = map(shlex.join, content.players)
+    shown = [shlex.join(["infusion", "status", status.folder]), command(job), *opened]
     return (
         "<h2>Attempts</h2>"
         + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)
