@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 import psutil
+import torch
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, sync_playwright
 
@@ -35,6 +36,7 @@ from infusion_ofx.bench_table import machine
 from infusion_ofx.job import Job
 from infusion_ofx.losses import Losses
 from infusion_ofx.material import Material, open_material
+from infusion_ofx.preview import Sheets
 from infusion_ofx.report.build import build
 
 ALIKE = 8
@@ -51,7 +53,9 @@ def main(folder: Path, width: int = 4096, height: int = 2160, frames: int = 200)
     """Makes the shot and its report, and writes the figures."""
     job = shot(folder, width, height, frames)
     done = submit(job)
-    fill(open_material(job))
+    material = open_material(job)
+    fill(material)
+    draw(Sheets(done, print), material)
     losses = Losses(done)
     for stage, steps in done.read().stages.items():
         for step in range(1, steps + 1):
@@ -94,10 +98,28 @@ def fill(material: Material) -> None:
         target = material.target(frame)
         if not again(target, frame):
             target.parent.mkdir(parents=True, exist_ok=True)
-            hole, display = material.hole(frame), material.plate.header(frame).display
-            pixels = light(display.width, display.height, frame, wave=1.3)
-            inside = pixels[display.slices(hole.box)]
-            material.plate.write(frame, target, hole.box, inside, hole.alpha > 0)
+            hole = material.hole(frame)
+            material.plate.write(frame, target, hole.box, filled(material, frame), hole.alpha > 0)
+
+
+def filled(material: Material, frame: int) -> Picture:
+    """Light for the box of a frame's hole, (height, width, 3)."""
+    display = material.plate.header(frame).display
+    pixels = light(display.width, display.height, frame % ALIKE, wave=1.3)
+    return pixels[display.slices(material.hole(frame).box)]
+
+
+def draw(sheets: Sheets, material: Material) -> None:
+    """Draws the contact sheet as a job at its end does."""
+    boxes = {frame: material.hole(frame).box for frame in material.frames}
+    sheets.begin(material, list(boxes.values()), ())
+    sheets.draw(
+        lambda frames: {
+            frame: [(boxes[frame], torch.from_numpy(filled(material, frame).transpose(2, 0, 1)))]
+            for frame in frames
+        },
+        "the fill",
+    )
 
 
 def again(path: Path, frame: int) -> bool:
