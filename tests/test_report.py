@@ -7,6 +7,9 @@ import math
 import re
 import shlex
 import shutil
+import subprocess
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,7 +144,7 @@ def test_the_verb_writes_the_page_and_says_where(shot: Shot) -> None:
     folder = submit(shot.job()).path
     page = shot.folder / "deep" / "page.html"
     result = CliRunner().invoke(main, ["report", str(folder), "-o", str(page), "--json"])
-    assert json.loads(result.stdout) == {"report": str(page)} and page.is_file()
+    assert json.loads(result.stdout) == {"report": str(page), "players": []} and page.is_file()
     wrong = CliRunner().invoke(main, ["report", str(shot.folder)])
     assert wrong.exit_code == 2 and "is no job folder" in wrong.stderr
 
@@ -173,11 +176,44 @@ def test_players_that_are_not_installed_are_not_spoken_of(
     monkeypatch.setenv("PATH", str(tmp_path))
     plate, result = tmp_path / "a b.1001.exr", tmp_path / "c.1001.exr"
     assert viewers(plate, result, [1001, 1002]) == []
-    (tmp_path / "rv").write_text("#!/bin/sh\n")
-    (tmp_path / "rv").chmod(0o755)
+    _install(tmp_path, "rv")
     assert viewers(plate, result, [1001, 1002]) == [
-        f"rv -wipe '{tmp_path}/a b.%04d.exr' {tmp_path}/c.%04d.exr"
+        ["rv", "-wipe", f"{tmp_path}/a b.%04d.exr", f"{tmp_path}/c.%04d.exr"]
     ]
+
+
+def _install(folder: Path, program: str) -> None:
+    """A player that prints what it was given, one argument a line."""
+    (folder / program).write_text('#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n')
+    (folder / program).chmod(0o755)
+
+
+def test_a_shell_gives_a_player_that_is_installed_just_what_was_meant(
+    shot: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shot.folder / 'it\'s "$(here)" & <b>'
+    folder.mkdir()
+    for path in list(shot.folder.glob("*.exr")):
+        shutil.copy(path, folder)
+    (folder / "out").mkdir()
+    for path in folder.glob("plate.*.exr"):
+        shutil.copy(path, folder / "out")
+    job = replace(shot.job(), plate=f"{folder}/plate.####.exr", output=f"{folder}/out/")
+    done = str(submit(job).path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for program in ("rv", "djv", "mrv2", "nuke"):
+        _install(tmp_path, program)
+    told = json.loads(CliRunner().invoke(main, ["report", done, "--json"]).stdout)["players"]
+    assert [words[0] for words in told] == ["rv", "djv", "mrv2", "nuke"]
+    assert told[1][1:] == [
+        f"{folder}/out/plate.1001.exr", "-b", f"{folder}/plate.1001.exr", "-c", "Wipe",
+    ]  # fmt: skip
+    printed = CliRunner().invoke(main, ["report", done]).stdout.splitlines()[1:]
+    page = (Path(done) / "report" / "report.html").read_text()
+    for words, line in zip(told, printed, strict=True):
+        ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
+        assert ran.stdout.splitlines() == [str(tmp_path / words[0]), *words[1:]]
+        assert escape(line.strip()) in page
 
 
 def test_curves_of_odd_values_are_drawn_or_left_out() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,9 +24,10 @@ Examples:
   infusion report today.batch.json -o /review/batch.html
   infusion report /show/sh010/infusion/plate/v001 --serve
 
-The pages need no network and ask for none. --serve listens on this machine alone, at an address
-with a token in it, until Ctrl-C. Exit code 0 when the page is written, 2 when there is no job, 75
-when the storage fails."""
+For one job it prints, too, what opens the result in RV, DJV, mrv2 or Nuke, where one is on the
+path. The pages need no network and ask for none. --serve listens on this machine alone, at an
+address with a token in it, until Ctrl-C. Exit code 0 when the page is written, 2 when there is no
+job, 75 when the storage fails."""
 )
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @path_options
@@ -52,7 +55,12 @@ when the storage fails."""
     help="Frames a second, for --otio.",
 )  # fmt: skip
 @click.option("--serve", is_flag=True, help="Serve the report of one running job, and follow it.")
-@click.option("--json", "as_json", is_flag=True, help="Print where the page is as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print as JSON where the page is and, for one job, the players' arguments.",
+)
 def report(
     folders: tuple[Path, ...],
     pairs: tuple[str, ...],
@@ -75,22 +83,28 @@ def report(
         _serve(folders, paths)
         return
     if len(folders) == 1 and not folders[0].is_file() and otio is None:
-        written = _one(folders[0], output, paths, truth)
+        found = _one(folders[0], output, paths, truth)
     elif output is not None:
-        written = _batch(folders, output, otio, rate, paths)
+        found = {"report": str(_batch(folders, output, otio, rate, paths))}
     else:
         raise JobError("a report of several jobs needs a file", "say which with -o FILE.html")
-    click.echo(json.dumps({"report": str(written)}) if as_json else f"The report is {written}")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"The report is {found['report']}")
+    for words in found.get("players", []):
+        click.echo(f"  {shlex.join(words)}")
 
 
-def _one(folder: Path, output: Path | None, paths: PathMap, truth: str) -> Path:
-    from infusion_ofx.report.build import build
+def _one(folder: Path, output: Path | None, paths: PathMap, truth: str) -> dict[str, Any]:
+    from infusion_ofx.report.build import build, players
 
     def tell(done: int, frames: int) -> None:
         if done in (1, frames) or done % 20 == 0:
             click.echo(f"frame {done} of {frames}", err=True)
 
-    return build(folder, output, paths, tell, truth)
+    written = build(folder, output, paths, tell, truth)
+    return {"report": str(written), "players": players(folder, paths)}
 
 
 def _batch(

@@ -17,7 +17,7 @@ from infusion_ofx.report.review import viewers
 from infusion_ofx.report.sheets import takes_sheet, truth_sheet
 from infusion_ofx.sequence.atomic import whole_file
 
-__all__ = ["SUMMARY", "THUMBNAIL", "build"]
+__all__ = ["SUMMARY", "THUMBNAIL", "build", "players"]
 
 SUMMARY, THUMBNAIL = "summary.json", "thumbnail.png"
 """Beside the page, for the page of a batch: what was found, and a picture."""
@@ -52,6 +52,31 @@ def build(
     return target
 
 
+def players(path: Path, paths: PathMap = PathMap()) -> list[list[str]]:  # noqa: B008
+    """What opens the result of the job in a folder, see ``viewers``; nothing where there is none.
+
+    Raises:
+        JobError: when there is no job.
+    """
+    facts = gather(path, paths)
+    try:
+        material = open_material(facts.job)
+    except InfusionError:
+        return []
+    return _players(material, _there(material))
+
+
+def _players(material: Material, frames: list[int]) -> list[list[str]]:
+    if not frames:
+        return []
+    return viewers(material.plate.path(frames[0]), material.target(frames[0]), frames)
+
+
+def _there(material: Material) -> list[int]:
+    """The frames that are written."""
+    return [frame for frame in material.frames if material.target(frame).is_file()]
+
+
 def _keep_summary(facts: Facts, examined: Examined) -> None:
     with whole_file(facts.folder.report / THUMBNAIL) as temporary:
         temporary.write_bytes(examined.thumbnail)
@@ -71,7 +96,7 @@ def _content(facts: Facts, truth: str, on_frame: Callable[[int, int], None]) -> 
     bare = Page(facts, None, "", _sheet(facts), None, None, [])
     try:
         material = open_material(facts.job)
-        there = [frame for frame in material.frames if material.target(frame).is_file()]
+        there = _there(material)
         bare = replace(bare, note=_note(facts, material, len(there)))
         return _with_frames(bare, material, there, truth, on_frame) if there else bare
     except InfusionError as error:
@@ -85,13 +110,12 @@ def _with_frames(
     truth: str,
     on_frame: Callable[[int, int], None],
 ) -> Page:
-    first = frames[0]
     return replace(
         bare,
         examined=examine(material, frames, lambda done: on_frame(done, len(frames))),
         takes=takes_sheet(material, frames),
         truth=truth_sheet(material, frames, truth) if truth else None,
-        commands=viewers(material.plate.path(first), material.target(first), frames),
+        players=_players(material, frames),
     )
 
 

@@ -22,18 +22,27 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.sheet import averaged, displayed, evenly
 
-__all__ = ["Checked", "Examined", "examine", "worst"]
-
-PROXY_BYTES, REGION_BYTES = 32_000_000, 14_000_000
-"""What the frames of the whole shot and those of the region may take of the page, as text."""
+__all__ = ["Budget", "Checked", "Examined", "examine", "worst"]
 
 PROXY_WIDTH = 640  # pixels across, at most
 REGION_SIDE = 640  # pixels; of a larger region the middle is shown
 THUMBNAIL_WIDTH = 120  # pixels of a side
 SHIFT = 4  # bits of the proxy's halves that are rounded away: 1 part in 128 is left
+SAID = 1000  # bytes that a page says of a frame besides, at most
+AHEAD = 1 << 30  # bytes of frames that wait to be looked at; less where the job's memory is small
 RING = 16  # pixels round the hole that its movement is held against
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes that the frames may take of the page, as text."""
+
+    shot: int = 26_000_000
+    """All frames in small, and what is said of them."""
+    region: int = 13_000_000
+    """Those at 1:1."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,6 @@ class Examined:
     """Width and height of the plate's display window."""
     factor: int
     """Pixels of the plate across one of the proxy."""
-    proxy: tuple[int, int]
-    """Width and height of the proxy."""
     thumbnail: bytes
     """A PNG of the middle frame, plate and result of the region side by side."""
     checks: list[Checked] = field(default_factory=list)
@@ -77,6 +84,11 @@ class Examined:
     """The hole and its surroundings in the plate's own pixels, of as many frames as there is room
     for, the worst first."""
     region_size: tuple[int, int] = (0, 0)
+
+    @property
+    def proxy(self) -> tuple[int, int]:
+        """Width and height of the proxy."""
+        return -(-self.size[0] // self.factor), -(-self.size[1] // self.factor)
 
 
 @dataclass(frozen=True)
@@ -110,28 +122,34 @@ class _Pair:
 
 
 def examine(
-    material: Material, frames: Sequence[int], on_frame: Callable[[int], None] = lambda done: None
+    material: Material,
+    frames: Sequence[int],
+    on_frame: Callable[[int], None] = lambda done: None,
+    budget: Budget = Budget(),  # noqa: B008, a frozen value
 ) -> Examined:
-    """Reads plate and result of the given frames twice at most, and measures them.
+    """Reads plate and result of the given frames, and measures them.
 
-    frames: those that the result has; one at least. on_frame: told how many are done.
+    frames: those that the result has; one at least. on_frame: told how many are done. budget: the
+    proxies get coarser, and fewer frames are there at 1:1, until both keep to it.
 
     Raises:
         SequenceError: when a frame cannot be read.
     """
     display = material.plate.header(frames[0]).display
     middle = _pair(material, frames[len(frames) // 2])
-    factor = _factor(middle, len(frames))
-    size = (-(-display.width // factor), -(-display.height // factor))
-    found = Examined((display.width, display.height), factor, size, _thumbnail(middle))
+    size = (display.width, display.height)
+    found = Examined(size, _factor(material, frames, budget.shot), _thumbnail(middle))
     peak = peak_of(middle.plate[middle.matte(display) == 0])
     before: _Pair | None = None
     for pair in _pairs(material, frames):
         found.checks.append(_checked(before, pair, peak))
-        found.shot[pair.frame] = _proxy(pair, factor)
+        found.shot[pair.frame] = _proxy(pair, found.factor)
         before = pair
         on_frame(len(found.checks))
-    _add_regions(found, material)
+    while sum(map(_taken, found.shot.values())) > budget.shot and found.factor < max(size):
+        found.factor = _coarser(found.factor)
+        found.shot = {pair.frame: _proxy(pair, found.factor) for pair in _pairs(material, frames)}
+    _add_regions(found, material, budget.region)
     return found
 
 
@@ -142,7 +160,7 @@ def worst(checks: Sequence[Checked], count: int = 5) -> list[int]:
 
 
 def _pairs(material: Material, frames: Sequence[int]) -> Iterator[_Pair]:
-    budget = int(material.job.memory * 2**30 / 8)
+    budget = min(int(material.job.memory * 2**30 / 8), AHEAD)
     for _, pair in read_ahead(frames, lambda f: _pair(material, f), budget=budget, threads=2):
         yield pair
 
@@ -192,15 +210,28 @@ def _packed(plate: Array, result: Array, matte: Array, shift: int) -> Block:
     return pack(plate, result, box, inner, shift=shift)
 
 
-def _factor(pair: _Pair, frames: int) -> int:
-    """The least whole factor with which all proxies fit: measured on one frame."""
-    factor = max(1, -(-pair.display.width // PROXY_WIDTH))
-    while len(_proxy(pair, factor)["text"]) * frames > PROXY_BYTES:
-        factor += max(1, factor // 8)
+def _factor(material: Material, frames: Sequence[int], room: int) -> int:
+    """The least factor with which all proxies fit, if all are like some over the shot."""
+    display = material.plate.header(frames[0]).display
+    factor = max(1, -(-display.width // PROXY_WIDTH))
+    for pair in _pairs(material, evenly(frames, COLUMNS)):
+        while _taken(_proxy(pair, factor)) * len(frames) > room and factor < max(
+            display.width, display.height
+        ):
+            factor = _coarser(factor)
     return factor
 
 
-def _add_regions(found: Examined, material: Material) -> None:
+def _coarser(factor: int) -> int:
+    return factor + max(1, factor // 8)
+
+
+def _taken(block: Block) -> int:
+    """Bytes of the page that a frame of the shot takes."""
+    return len(block["text"]) + SAID
+
+
+def _add_regions(found: Examined, material: Material, room: int) -> None:
     """Adds frames at 1:1, the worst first, then five over the shot, then the rest, while there is
     room."""
     held = [check.frame for check in found.checks if check.filled]
@@ -210,12 +241,11 @@ def _add_regions(found: Examined, material: Material) -> None:
     order = list(dict.fromkeys([*first, *held]))
     boxes = dict(zip(held, _regions(material, held), strict=True))
     found.region_size = (boxes[held[0]].width, boxes[held[0]].height)
-    room = REGION_BYTES
     for pair in _pairs(material, order):
         plate, result = pair.cut(boxes[pair.frame])
         block = _packed(plate, result, pair.matte(boxes[pair.frame]), 0)
         room -= len(block["text"])
-        if room < 0 and found.region:
+        if room < 0:
             return
         found.region[pair.frame] = block
 

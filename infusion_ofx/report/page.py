@@ -18,12 +18,14 @@ from infusion_ofx.progress import clock_text
 from infusion_ofx.report.curves import curve_of, strip
 from infusion_ofx.report.examine import SHIFT, Checked, Examined, worst
 from infusion_ofx.report.facts import Facts, command
+from infusion_ofx.report.sheets import within
 from infusion_ofx.report.table import table
 
 __all__ = ["Page", "document", "page"]
 
 SCRIPTS = ("frames.js", "painters.js", "viewer.js", "controls.js")
 RATE = 24  # frames a second, where the plate says nothing
+PICTURE_BYTES = 2_250_000  # of each sheet, a third more as text
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Page:
     """The takes side by side, a PNG; None where there is one alone."""
     truth: bytes | None
     """The fill beside the truth, a PNG; None where no truth is known."""
-    commands: list[str]
-    """Command lines to look further with."""
+    players: list[list[str]]
+    """What opens the result in a player, arguments with the program first."""
 
 
 def page(content: Page) -> Iterator[str]:
@@ -178,8 +180,9 @@ def _row(check: Checked) -> list[Any]:
 def _picture(head: str, said: str, png: bytes | None) -> str:
     if png is None:
         return ""
-    text = base64.b64encode(png).decode("ascii")
-    picture = f'<img alt="{head}" src="data:image/png;base64,{text}">'
+    media, kept = within(png, PICTURE_BYTES)
+    text = base64.b64encode(kept).decode("ascii")
+    picture = f'<img alt="{head}" src="data:{media};base64,{text}">'
     return f"<h2>{head}</h2><details open><summary>{said}</summary>{picture}</details>"
 
 
@@ -232,7 +235,8 @@ def _settings(content: Page) -> str:
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
     ]
-    shown = [shlex.join(["infusion", "status", status.folder]), command(job), *content.commands]
+    opened = map(shlex.join, content.players)
+    shown = [shlex.join(["infusion", "status", status.folder]), command(job), *opened]
     return (
         "<h2>Attempts</h2>"
         + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +10,21 @@ from pathlib import Path
 __all__ = ["as_printf", "viewers"]
 
 
-def viewers(plate: Path, result: Path, frames: Sequence[int]) -> list[str]:
-    """A command line for each of RV, Nuke and DJV that is on the path, to look at a result.
+def viewers(plate: Path, result: Path, frames: Sequence[int]) -> list[list[str]]:
+    """The arguments, program first, for each of RV, DJV, mrv2 and Nuke that is on the path.
 
-    plate, result: the files of the first of ``frames``. RV wipes between plate and result; Nuke's
-    viewer and DJV show the result.
+    plate, result: the files of the first of ``frames``. All wipe between plate and result but
+    Nuke, whose viewer shows the result.
     """
     first, span = frames[0], f"{frames[0]}-{frames[-1]}"
-    commands = {
-        "rv": ["rv", "-wipe", as_printf(plate, first), as_printf(result, first)],
-        "nuke": ["nuke", "-v", as_printf(result, first), span],
-        "djv": ["djv", str(result)],
-    }
-    return [shlex.join(words) for program, words in commands.items() if shutil.which(program)]
+    compare = [str(result), "-b", str(plate), "-c", "Wipe"]  # of DJV 3, which mrv2 shares
+    commands = [
+        ["rv", "-wipe", as_printf(plate, first), as_printf(result, first)],
+        ["djv", *compare],
+        ["mrv2", *compare],
+        ["nuke", "-v", as_printf(result, first), span],
+    ]
+    return [words for words in commands if shutil.which(words[0])]
 
 
 def as_printf(path: Path, frame: int) -> str:

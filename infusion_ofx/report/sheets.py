@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from infusion_ofx.material import Material
 from infusion_ofx.preview import COLUMNS, EXPOSURES, WIDEST, crops, rgb
@@ -16,7 +18,7 @@ from infusion_ofx.report.results import channels_of, open_result
 from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sheet import averaged, contact_sheet, evenly
 
-__all__ = ["takes_sheet", "truth_sheet"]
+__all__ = ["takes_sheet", "truth_sheet", "within"]
 
 Array = npt.NDArray[Any]
 Row = list[Array]
@@ -64,6 +66,22 @@ def truth_sheet(material: Material, frames: Sequence[int], truth: str) -> bytes 
         np.abs(fill - true) for fill, true in zip(rows["fill"], rows["truth"], strict=True)
     ]
     return _sheet(rows, chosen, truth, EXPOSURES)
+
+
+def within(png: bytes, most: int) -> tuple[str, bytes]:
+    """A picture as a page can hold it: its media type, and ``most`` bytes of it or fewer.
+
+    A PNG that is larger, as of grain, becomes a JPEG, and that is halved until it fits.
+    """
+    if len(png) <= most:
+        return "image/png", png
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    while True:
+        file = BytesIO()
+        picture.save(file, "JPEG", quality=90, subsampling=0)
+        if file.tell() <= most:
+            return "image/jpeg", file.getvalue()
+        picture = picture.reduce(2)
 
 
 def _chosen(material: Material, frames: Sequence[int]) -> list[int]:
