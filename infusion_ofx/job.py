@@ -96,6 +96,12 @@ class Job:
         "up; only: nothing is.",
         choices=("auto", "off", "only"),
     )
+    grain: str = _setting(
+        "auto",
+        "Grain of what is made up. auto: where it has less than the plate at the same brightness, "
+        "what it lacks is laid on; off: as it was made.",
+        choices=("auto", "off"),
+    )
     seed: int = _setting(0, "Same seed, same pixels.", minimum=0, maximum=2**31 - 1)
     takes: int = _setting(
         1,

@@ -126,11 +126,16 @@ def load_prepared(folder: Path) -> Prepared | None:
 
 
 def fill_in_light(
-    prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None
+    prepared: Prepared,
+    made: Volume | None,
+    wanted: Collection[int] | None = None,
+    *,
+    grain: int | None = None,
 ) -> Fill:
     """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
 
-    wanted: frame numbers; left out, all.
+    wanted: frame numbers; left out, all. grain: the seed of the plate's grain that is laid on what
+    was made; None lays none.
 
     Raises:
         InfusionError: when it holds what is no number.
@@ -146,6 +151,9 @@ def fill_in_light(
             inner = made.boxes[i].intersect(box)
             rows, columns = box.slices(inner)
             x[:, rows, columns] = made.view(i, inner).cpu()
+        if grain is not None and prepared.grain is not None:
+            fill = prepared.shot.hole.view(i, box)[0] > 0
+            x = prepared.grain.lay(x, fill, grain, frame, box)
         light.setdefault(frame, []).append((box, prepared.working.decode(x)))
     if not all(torch.isfinite(pixels).all() for parts in light.values() for _, pixels in parts):
         raise InfusionError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,7 @@ from infusion_ofx.engine.held_out import HeldOut
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
+from infusion_ofx.grain import Grain
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.planning import READERS, lay_out
@@ -85,6 +87,12 @@ class Prepared:
         light = torch.from_numpy(planted.truth[: len(frames)]).permute(3, 0, 1, 2)
         truth[:, :, rows, columns] = self.working.encode(light)
         return HeldOut(window, mask, truth)
+
+    @cached_property
+    def grain(self) -> Grain | None:
+        """The plate's, as its known pixels show it; None where it has none that can be told."""
+        bright = self.working.scale * self.working.turn.mean(1)
+        return Grain.measure(self.shot.clean, self.shot.hole, bright.float())
 
     def smooth(self, i: int, box: Box) -> Tensor:
         """The smooth fill of a box of one frame, (C, height, width): what costs nothing."""

@@ -8,7 +8,7 @@ whatever they write is the same, and appears whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -103,7 +103,7 @@ class Steps:
         )  # fmt: skip
         if not prepared.plan.windows:
             self.watch.meter.say("the shot itself shows what is behind the hole: nothing to train")
-            self._keep_fill(fill_in_light(prepared, None))
+            self._keep_fill(self._light(prepared, None))
             self._draw(prepared, None, "what the shot itself shows")
             return None
         save_prepared(self.folder.work, prepared)
@@ -187,7 +187,7 @@ class Steps:
             told = {"chosen": choice.name, "scores": choice.scores}
             write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
             self._draw(prepared, made, f"the fill: {choice.name}")
-        save_fill(self.folder.work, fill_in_light(prepared, made), take)
+        save_fill(self.folder.work, self._light(prepared, made), take)
 
     def _run(
         self, engine: Engine, stage: Stage, passes: float, on_step: Callable[[Step], None]
@@ -220,7 +220,13 @@ class Steps:
             self._draw(prepared, step.clean, "the fill" if ended and stage == last else said)
 
     def _draw(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
-        self.sheets.draw(lambda frames: fill_in_light(prepared, clean, frames), said)
+        self.sheets.draw(lambda frames: self._light(prepared, clean, frames), said)
+
+    def _light(
+        self, prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None
+    ) -> Fill:
+        grain = self.job.seed if self.job.grain == "auto" else None
+        return fill_in_light(prepared, made, wanted, grain=grain)
 
     def _seen(self, holes: Sequence[Hole], seen: Sequence[Routed]) -> None:
         """Told what other frames show of the holes."""

@@ -23,7 +23,8 @@ NODE_VERSION = 1
 
 SETTINGS = (
     "grow", "feather", "recipe", "intervals", "steps", "sampling_steps", "seed", "takes", "device",
-    "precision", "memory", "threads", "checkpoint_minutes", "method", "prior", "takes_train",
+    "precision", "memory", "threads", "checkpoint_minutes", "method", "prior", "grain",
+    "takes_train",
 )  # fmt: skip
 """Knobs that are settings of the job, by the same name."""
 

@@ -140,7 +140,8 @@ def test_every_field_can_be_given_as_an_option() -> None:
         "colorspace": "ACEScg", "compression": "keep", "grow": 7, "feather": 8,
         "device": "cuda:1", "precision": "float32", "prior": "off",
         "threads": 9, "memory": 1.5, "checkpoint_minutes": 2.5, "data_dir": "d",
-        "takes": 10, "method": "patch", "job_dir": "e", "matte_output": "f.####.exr",
+        "takes": 10, "method": "patch", "grain": "off", "job_dir": "e",
+        "matte_output": "f.####.exr",
     }  # fmt: skip
     assert given.keys() | {"in_place", "takes_train"} == {f.name for f in fields(Job)}
     options = [part for name, value in given.items() for part in (option_name(name), str(value))]

@@ -31,6 +31,7 @@ ORDER = (
     "patch_match",
     "patch",
     "engine",
+    "grain",
     "estimate",
     "composite",
     "paths",

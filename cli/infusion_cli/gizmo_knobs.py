@@ -184,6 +184,7 @@ _ADVANCED = (
     _setting("checkpoint_minutes", "Checkpoint Minutes", slider=(0, 60)),
     _setting("method", "Method"),
     _setting("prior", "Other Frames"),
+    _setting("grain", "Grain"),
     _setting("takes_train", "Train Each Take"),
     Knob(
         BOOL, "use_source_files", "Use Source Files",
