@@ -4,7 +4,7 @@ Neither the look of grain nor its strength is guessed. Pictures are taken apart 
 the difference of two consecutive frames leaves of each what is new: grain, and what moves. The sum
 of the two frames holds as much grain, and where there is nothing else it is independent of the
 difference: so blocks that are flat in the sum tell of grain without moving texture, and are not
-chosen for having little of it. All this by brightness, and as the covariance of the channels.
+chosen for having little of it. All this for each channel by its brightness.
 
 The fill gets what it lacks, octave by octave and place by place, made of white noise that belongs
 to a frame number and a pixel (engine/noise.py). Nothing is ever taken from it.
@@ -39,8 +39,8 @@ ENOUGH = 16
 AGREE = 0.5
 """Spread over mean of these blocks' power, at most: grain is the same everywhere, and texture is
 not (0.1 to 0.3 with grain, mostly 0.5 to 2 without, on the test shots)."""
-QUIET = 5e-4
-"""Spread from which it is grain, in a range of about [-1, 1]; a half float's rounding is less."""
+QUIET = 2e-4
+"""Spread from which it is grain; the rounding of half floats is below 1e-4 (working.py)."""
 LEVELS = 8
 """Brightnesses, evenly between the darkest and the lightest."""
 SLOPE = 1.6
@@ -81,43 +81,35 @@ def _blurred(picture: Tensor, step: int, axis: int) -> Tensor:
 class Grain:
     """The grain of a clip of C channels."""
 
-    bright: Tensor
-    """(C,): what the channels weigh in brightness."""
+    mix: Tensor
+    """(C, C): takes a picture's components to channels in a range like a logarithm of light."""
     levels: Tensor
-    """(K,): brightnesses, rising."""
-    power: Tensor
-    """(K, OCTAVES, C, C): covariance of the channels in each octave."""
+    """(LEVELS, C): brightnesses of each channel, rising."""
+    variance: Tensor
+    """(LEVELS, OCTAVES, C): of each channel in each octave."""
+    shared: Tensor
+    """(OCTAVES, C, C): correlation of the channels."""
 
     @classmethod
-    def measure(cls, clip: Volume, unknown: Volume, bright: Tensor) -> Grain | None:
+    def measure(cls, clip: Volume, unknown: Volume, mix: Tensor) -> Grain | None:
         """The grain of what is known of a clip; None where there is none, or it cannot be told.
 
-        clip: (C, height, width) a frame, in a range like a logarithm of light. unknown: (1, height,
-        width) a frame, above 0 where it is not known. bright: (C,), what the channels weigh.
+        clip: (C, height, width) a frame. unknown: (1, height, width) a frame, above 0 where it is
+        not known. mix: see above.
         """
-        light, rough, power = _pairs(clip, unknown, bright)
+        light, rough, power = _pairs(clip, unknown, mix)
         if len(light) * FLATTEST < ENOUGH:
             return None
-        order = light.argsort()
-        few = len(order) // 200  # so that a highlight does not stretch the scale
-        low, high = float(light[order[few]]), float(light[order[-1 - few]])
-        place = ((light - low) / max(high - low, 1e-9) * LEVELS).long().clamp(0, LEVELS - 1)
-        found = power.new_zeros(LEVELS, *power.shape[1:])
-        told, agreed = [], []
-        for k in range(LEVELS):
-            here = place == k
-            flattest = rough[here].argsort()[: int(FLATTEST * int(here.sum()))]
-            told.append(len(flattest) >= ENOUGH)
-            if told[k]:
-                chosen = power[here][flattest]
-                size = _variance(chosen)[:, 0].sum(1)
-                found[k] = chosen.mean(0)
-                if size.std() <= AGREE * size.mean():
-                    agreed.append(k)
-        if not agreed or float(_variance(found[agreed])[:, 0].max()) < QUIET**2:
-            return None
-        levels = low + (torch.arange(LEVELS) + 0.5) * (high - low) / LEVELS
-        return cls(bright, levels, _joined(found, torch.tensor(told), agreed))
+        channels = range(len(mix))
+        found = [_by_level(light[:, c], rough, power[:, :, c, c]) for c in channels]
+        levels, variance = (torch.stack(part, -1) for part in zip(*found, strict=True))
+        if float(variance[:, 0].amax(0).amin()) < QUIET**2:
+            return None  # what is in some channels only is no grain
+        alive = power[:, 0].diagonal(dim1=1, dim2=2).amin(1) > 0  # where no channel is clipped
+        flattest = rough[alive].argsort()[: max(1, int(FLATTEST * int(alive.sum())))]
+        common = power[alive][flattest].sum(0) + 1e-12 * torch.eye(len(mix))
+        spread = common.diagonal(dim1=1, dim2=2).sqrt()
+        return cls(mix, levels, variance, common / (spread[:, :, None] * spread[:, None, :]))
 
     def lay(self, picture: Tensor, fill: Tensor, seed: int, frame: int, box: Box) -> Tensor:
         """A frame with grain where its fill lacks it: as strong as the grain of known pixels of the
@@ -130,33 +122,35 @@ class Grain:
         if where.empty:
             return picture
         rows, columns = box.slices(where)
-        parts, rest = (part[..., rows, columns] for part in octaves(picture))
+        mixed = torch.einsum("cd,dhw->chw", self.mix, picture)
+        parts, rest = (part[..., rows, columns] for part in octaves(mixed))
         held = fill[rows, columns]
         own = _near(parts.square().flatten(0, 1), held)[:, held].reshape(OCTAVES, len(picture), -1)
-        light = torch.einsum("c,cn->n", self.bright, rest[:, held])
-        wanted = self.at(light, _variance(self.power)).permute(1, 2, 0)
+        wanted = self._at(rest[:, held], self.variance)
         lacking = (1 - own / wanted.clamp_min(1e-20)).clamp_min(0).sqrt()
-        roots = self.at(light, _roots(self.power))
-        laid = torch.zeros(len(picture), len(light))
-        for octave in range(OCTAVES):
-            white = normal(key(seed, "grain", octave), frame, where.grow(REACH), len(picture))
-            noise = octaves(white)[0][octave, :, REACH:-REACH, REACH:-REACH][:, held]
-            laid += torch.einsum("ncd,dn->cn", roots[:, octave], noise) * lacking[octave]
+        # The octaves overlap: each takes up some of the noise of its neighbours.
+        white = torch.einsum("ab,kbc->kac", torch.linalg.inv(_overlap()), self.variance)
+        strength = self._at(rest[:, held], white.clamp_min(0).sqrt())
+        laid = torch.zeros(len(picture), int(held.sum()))
+        for octave, root in enumerate(_root(self.shared)):
+            noise = normal(key(seed, "grain", octave), frame, where.grow(REACH), len(picture))
+            noise = octaves(noise)[0][octave, :, REACH:-REACH, REACH:-REACH][:, held]
+            laid += strength[octave] * lacking[octave] * (root @ noise)
         grained = picture.clone()
-        grained[:, fill] += laid
+        grained[:, fill] += torch.linalg.inv(self.mix) @ laid
         return grained
 
-    def at(self, light: Tensor, table: Tensor) -> Tensor:
-        """The rows of a table (K, ...) at brightnesses (N,), (N, ...): between two, both."""
-        above = torch.bucketize(light, self.levels).clamp_max(len(self.levels) - 1)
-        below = (above - 1).clamp_min(0)
-        low, high = self.levels[below], self.levels[above]
-        share = ((light - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
-        share = share.reshape(*share.shape, *[1] * (table.ndim - 1))
-        return torch.lerp(table[below], table[above], share)
+    def _at(self, light: Tensor, table: Tensor) -> Tensor:
+        """A table (LEVELS, OCTAVES, C) at the brightnesses (C, N) of the channels: (OCTAVES, C,
+        N)."""
+        found = [
+            _between(light[c], self.levels[:, c].contiguous(), table[:, :, c])
+            for c in range(len(light))
+        ]
+        return torch.stack(found).permute(2, 0, 1)
 
 
-def _pairs(clip: Volume, unknown: Volume, bright: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _pairs(clip: Volume, unknown: Volume, mix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The blocks of pairs of frames of a clip, as ``_blocks`` has them."""
     strips = []
     for i, (one, other) in enumerate(pairwise(clip.boxes)):
@@ -165,32 +159,31 @@ def _pairs(clip: Volume, unknown: Volume, bright: Tensor) -> tuple[Tensor, Tenso
         for top in range(box.top, box.bottom - BLOCK + 1, rows):
             if box.width >= BLOCK:
                 strips.append((i, replace(box, top=top, bottom=min(top + rows, box.bottom))))
-    channels = len(bright)
-    found = [(torch.zeros(0), torch.zeros(0), torch.zeros(0, OCTAVES, channels, channels))]
+    nothing = torch.zeros(0, OCTAVES, *mix.shape)
+    found = [(nothing[:, 0, 0], nothing[:, 0, 0, 0], nothing)]
     for i, box in strips[:: max(1, -(-len(strips) // STRIPS))]:
         hidden = torch.maximum(unknown.view(i, box), unknown.view(i + 1, box)) > 0
         near = functional.max_pool2d(hidden[None].float(), 2 * REACH + 1, 1, REACH)[0, 0]
-        found.append(_blocks(clip.view(i, box), clip.view(i + 1, box), near == 0, bright))
+        pair = [torch.einsum("cd,dhw->chw", mix, clip.view(j, box)) for j in (i, i + 1)]
+        found.append(_blocks(pair[0], pair[1], near == 0))
     light, rough, power = (torch.cat(part) for part in zip(*found, strict=True))
     return light, rough, power
 
 
-def _blocks(
-    first: Tensor, second: Tensor, mask: Tensor, bright: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _blocks(first: Tensor, second: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cuts two pictures (C, H, W) into the N blocks that lie in the mask, (H, W) boolean, whole.
 
-    Returns their brightness, (N,); how much else than grain may be in them, (N,); and the
+    Returns their brightness, (N, C); how much else than grain may be in them, (N,); and the
     covariance of the channels of one frame's grain, (N, OCTAVES, C, C).
     """
     held = _cut(mask[None].float()).amin((1, 2)) > 0
     both, apart = (first + second) / 2**0.5, (first - second) / 2**0.5
-    light = _cut(torch.einsum("c,chw->hw", bright, first + second)[None] / 2)[held].mean((1, 2))
+    light = _cut(both)[held].mean(2) / 2**0.5
     (flat, _), (new, moved) = octaves(both), octaves(apart)
     rough = _cut(flat.flatten(0, 1))[held].square().mean(2).sum(1)
     rough += _cut(moved)[held].square().mean(2).sum(1)
     fresh = _cut(new.flatten(0, 1))[held].reshape(-1, OCTAVES, len(first), BLOCK**2)
-    return light, rough, fresh @ fresh.transpose(-1, -2) / BLOCK**2
+    return light, rough, fresh @ fresh.mT / BLOCK**2
 
 
 def _cut(picture: Tensor) -> Tensor:
@@ -199,31 +192,47 @@ def _cut(picture: Tensor) -> Tensor:
     return cut.reshape(len(picture), BLOCK**2, -1).permute(2, 0, 1)
 
 
-def _variance(power: Tensor) -> Tensor:
-    """The variance of each channel, (N, OCTAVES, C), of its power."""
-    return power.diagonal(dim1=-2, dim2=-1)
+def _by_level(light: Tensor, rough: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
+    """Brightnesses of a channel, (LEVELS,), and its grain's variance there, (LEVELS, OCTAVES).
 
-
-def _joined(found: Tensor, told: Tensor, agreed: list[int]) -> Tensor:
-    """The power at every brightness, (LEVELS, OCTAVES, C, C), from those whose blocks agree.
-
-    The others have it from their neighbours; above the brightest, where grain fades into the light,
-    it falls as fast as it may. found: what was measured, where it was told. Even where the blocks
-    disagree it is more than the grain alone, and so a bound to what lies near; one of no grain at
-    all is clipped, and tells nothing.
+    light, rough: (N,), power: (N, OCTAVES), of blocks. Brightnesses whose blocks do not agree have
+    it from their neighbours; above the brightest, where grain fades into the light, it falls as
+    fast as it may. Even where the blocks disagree it is more than the grain alone, and so a bound
+    to what lies near; a level of no grain at all is clipped, and tells nothing.
     """
+    order = light.argsort()
+    few = len(order) // 200  # so that a highlight does not stretch the scale
+    low, high = float(light[order[few]]), float(light[order[-1 - few]])
+    level = ((light - low) / max(high - low, 1e-9) * LEVELS).long().clamp(0, LEVELS - 1)
+    found, most, agreed = torch.zeros(LEVELS, OCTAVES), torch.full((LEVELS,), torch.inf), []
     place = torch.arange(LEVELS)
-    sure = Grain(torch.zeros(0), torch.tensor(agreed).float(), found[agreed])
-    power = sure.at(place.float(), sure.power)
-    spread = _variance(found)[:, 0].sqrt()
-    spread = torch.where(told[:, None] & (spread > 0), spread, torch.inf)
-    away = torch.tensor(SLOPE) ** (place[:, None] - place).abs()
-    most = (spread * away[..., None]).amin(1)
-    share = (most / _variance(power)[:, 0].sqrt().clamp_min(1e-20)).clamp_max(1)
-    faded = 1 / away[:, agreed[-1], None]
-    share = torch.where(place[:, None] > agreed[-1], torch.minimum(share, faded), share)
-    shared: Tensor = power * (share[:, :, None] * share[:, None, :])[:, None]
-    return shared
+    for k in range(LEVELS):
+        here = level == k
+        flattest = power[here][rough[here].argsort()[: int(FLATTEST * int(here.sum()))]]
+        if len(flattest) >= ENOUGH:
+            found[k], finest = flattest.mean(0), flattest[:, 0]
+            if found[k, 0] > 0:
+                most = torch.minimum(most, found[k, 0] * SLOPE ** (2 * (place - k).abs()))
+            if finest.std() <= AGREE * finest.mean():
+                agreed.append(k)
+    levels = low + (place + 0.5) * (high - low) / LEVELS
+    if not agreed:
+        return levels, torch.zeros(LEVELS, OCTAVES)
+    variance = _between(place.float(), place[agreed].float(), found[agreed])
+    share = (most / variance[:, 0].clamp_min(1e-20)).clamp_max(1)
+    faded = SLOPE ** (2 * (agreed[-1] - place).clamp_max(0))
+    return levels, variance * torch.minimum(share, faded)[:, None]
+
+
+def _between(at: Tensor, places: Tensor, table: Tensor) -> Tensor:
+    """The rows of a table (K, M) at the places (N,), (N, M): between two, some of both.
+
+    places: (K,), rising: where the rows are.
+    """
+    above = torch.bucketize(at, places).clamp_max(len(places) - 1)
+    below = (above - 1).clamp_min(0)
+    share = (at - places[below]) / (places[above] - places[below]).clamp_min(1e-9)
+    return torch.lerp(table[below], table[above], share.clamp(0, 1)[:, None])
 
 
 def _near(values: Tensor, mask: Tensor) -> Tensor:
@@ -235,15 +244,11 @@ def _near(values: Tensor, mask: Tensor) -> Tensor:
     return mean
 
 
-def _roots(power: Tensor) -> Tensor:
-    """What white noise in octaves is multiplied by to have a power, both (K, OCTAVES, C, C).
-
-    The octaves overlap: each takes up some of the noise of its neighbours.
-    """
-    needed = torch.einsum("ab,kbcd->kacd", torch.linalg.inv(_overlap()), power)
-    values, vectors = torch.linalg.eigh(needed)
-    roots: Tensor = (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
-    return roots
+def _root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of (..., C, C)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
+    return root
 
 
 @cache

@@ -91,8 +91,8 @@ class Prepared:
     @cached_property
     def grain(self) -> Grain | None:
         """The plate's, as its known pixels show it; None where it has none that can be told."""
-        bright = self.working.scale * self.working.turn.mean(1)
-        return Grain.measure(self.shot.clean, self.shot.hole, bright.float())
+        mix = (self.working.turn.T * self.working.scale).float()
+        return Grain.measure(self.shot.clean, self.shot.hole, mix)
 
     def smooth(self, i: int, box: Box) -> Tensor:
         """The smooth fill of a box of one frame, (C, height, width): what costs nothing."""
