@@ -13,7 +13,7 @@ from torch import Tensor
 from infusion_ofx.engine.noise import normal
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.grain import Grain, octaves
-from infusion_ofx.kept import fill_in_light
+from infusion_ofx.kept import Fill, fill_in_light
 from infusion_ofx.plan import Plan
 from infusion_ofx.prepare import Prepared
 from infusion_ofx.sequence.frame import Box
@@ -196,7 +196,13 @@ def _prepared(frames: list[Tensor]) -> Prepared:
         flat.amin(1),
         flat.amax(1),
     )
-    return Prepared(Plan((), boxes, boxes, ()), shot, working, (HOLE,) * FRAMES)
+    return Prepared(Plan((), boxes, boxes, (), (HOLE,) * FRAMES), shot, working)
+
+
+def _light(fill: Fill, frame: int) -> Tensor:
+    """The light of a fill of one part."""
+    [(_, light)] = fill[frame]
+    return light
 
 
 def test_the_finished_fill_has_the_grain_of_the_plate_in_light() -> None:
@@ -204,20 +210,20 @@ def test_the_finished_fill_has_the_grain_of_the_plate_in_light() -> None:
     made = prepared.shot.clean
     with_grain, without = (fill_in_light(prepared, made, grain=seed) for seed in (0, None))
     apart = torch.cat(
-        [(with_grain[n][1].log() - without[n][1].log()).flatten(1) for n in with_grain], 1
+        [(_light(with_grain, n).log() - _light(without, n).log()).flatten(1) for n in with_grain], 1
     )
     rows, columns = BOX.slices(HOLE)
     plate = torch.cat([(f - RAMP)[:, rows, columns].flatten(1) for f in _grained()], 1)
     assert apart.std(1) / plate.std(1) == pytest.approx(np.ones(3), abs=0.15)
     some = fill_in_light(prepared, made, [1003], grain=0)
-    assert list(some) == [1003] and torch.equal(some[1003][1], with_grain[1003][1])
+    assert list(some) == [1003] and torch.equal(_light(some, 1003), _light(with_grain, 1003))
 
 
 def test_the_fill_of_a_plate_without_grain_is_left_to_the_bit() -> None:
     prepared = _prepared(CLEAN)
     made = prepared.shot.clean
     with_grain, without = (fill_in_light(prepared, made, grain=seed) for seed in (0, None))
-    assert all(torch.equal(with_grain[n][1], without[n][1]) for n in without)
+    assert all(torch.equal(_light(with_grain, n), _light(without, n)) for n in without)
 
 
 def test_what_the_shot_itself_shows_keeps_the_grain_it_has() -> None:
@@ -226,4 +232,4 @@ def test_what_the_shot_itself_shows_keeps_the_grain_it_has() -> None:
     shown = replace(prepared, shot=replace(prepared.shot, hole=known))
     fills = [fill_in_light(shown, shown.shot.clean, grain=seed) for seed in (0, None)]
     assert shown.grain is not None
-    assert all(torch.equal(fills[0][n][1], fills[1][n][1]) for n in fills[1])
+    assert all(torch.equal(_light(fills[0], n), _light(fills[1], n)) for n in fills[1])
