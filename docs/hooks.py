@@ -13,7 +13,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 
 READERS = {
-    "Artists": ["readme.md", "report.md", "nuke.md", "gallery.md", "quality.md"],
+    "Artists": ["readme.md", "report.md", "nuke.md", "gallery.md", "grain.md", "quality.md"],
     "Wranglers": ["formats.md", "colour.md", "farm.md", "batch.md"],
     "TDs": ["cli.md", "ofx.md", "method.md", "dependencies.md"],
     "Contributors": ["contributing.md", "changelog.md"],

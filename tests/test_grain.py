@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from infusion_ofx.demo import make_shot
 from infusion_ofx.engine.noise import normal
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.grain import Grain, octaves
+from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill, fill_in_light
 from infusion_ofx.plan import Plan
 from infusion_ofx.prepare import Prepared
+from infusion_ofx.run import run
 from infusion_ofx.sequence.frame import Box
+from infusion_ofx.sheet import read_clip
 from infusion_ofx.working import Working, curve, uncurve
 
 FRAMES = 12
@@ -224,6 +230,20 @@ def test_the_fill_of_a_plate_without_grain_is_left_to_the_bit() -> None:
     made = prepared.shot.clean
     with_grain, without = (fill_in_light(prepared, made, grain=seed) for seed in (0, None))
     assert all(torch.equal(_light(with_grain, n), _light(without, n)) for n in without)
+
+
+def test_a_job_lays_grain_in_the_hole_alone_and_none_when_told_so(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path / "shot", frames=8, width=96, height=80)
+    plate, matte = read_clip(shot.plate, shot.frames), read_clip(shot.matte, shot.frames, ("A",))
+    cheap: dict[str, Any] = {"method": "patch", "prior": "off", "device": "cpu", "threads": 1}
+    fills = {}
+    for grain in ("auto", "off"):
+        output = f"{tmp_path}/{grain}/"
+        run(Job(shot.plate, shot.matte, output, grain=grain, **cheap))
+        fills[grain] = read_clip(f"{output}plate.####.exr", shot.frames)
+    known = matte[..., 0] == 0
+    assert all((fill[known] == plate[known]).all() for fill in fills.values())
+    assert (fills["auto"] != fills["off"])[~known].any()
 
 
 def test_what_the_shot_itself_shows_keeps_the_grain_it_has() -> None:
