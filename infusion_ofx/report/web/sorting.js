@@ -20,6 +20,12 @@ function sort(table, column, down) {
   body.append(...rows.map(([, row]) => row));
 }
 
+// The head of the column that the rows are sorted by says so: to the eye and to a screen reader.
+function mark(heads, sorted, down) {
+  for (const head of heads) head.removeAttribute("aria-sort");
+  sorted.setAttribute("aria-sort", down ? "descending" : "ascending");
+}
+
 const shots = document.getElementById("shots");
 Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
   const button = document.createElement("button");
@@ -29,5 +35,6 @@ Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
   button.addEventListener("click", () => {
     down = !down;
     sort(shots, column, down);
+    mark(shots.tHead.rows[0].cells, cell, down);
   });
 });

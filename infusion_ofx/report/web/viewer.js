@@ -118,7 +118,7 @@ class Viewer {
     set("gamma", look.gamma);
     set("mode", look.mode);
     document.getElementById("outline").checked = look.outline;
-    say("frame", `frame ${this.frame}`);
+    say("frame", `frame ${this.frame} of ${this.frames[0]}–${this.frames.at(-1)}`);
     say("stopsaid", `${look.stops > 0 ? "+" : ""}${look.stops} stops`);
     say("gammasaid", `gamma ${look.gamma}`);
     say("zoomsaid", this.zoomSaid());
