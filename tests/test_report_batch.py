@@ -49,8 +49,13 @@ def test_a_batch_shows_the_worst_first_and_leads_to_every_page(shot: Shot) -> No
     text = (shot.folder / "batch.html").read_text()
     assert text == "".join(batch_page(shots, shot.folder))
     assert "2 of 4 shots are done" in text and "1 differ from their plate" in text
-    links = re.findall(r'<a href="([^"]+)"', text)
+    links = re.findall(r'<a class="shot" href="([^"]+)"', text)
     assert len(links) == 3 and "b%20%27a%26%3Cd%3E/infusion" in links[1]
+    assert "/report.html#frame=" in text  # the good one's worst
+    names = re.findall(r'<a class="shot"[^>]*>([^<]+)<', text)
+    assert names == [
+        f"{folder}/infusion/plate/v001" for folder in ("waiting", "b &#x27;a&amp;&lt;d&gt;", "good")
+    ]  # else all would be called plate v001
     assert "<d>" not in text and "is no job folder" in text
     assert text.count("data:image/png") == 2
 
@@ -91,7 +96,8 @@ def test_the_verb_writes_a_table_and_a_timeline_in_the_order_given(shot: Shot) -
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == {"report": str(page)}
     tracks = otio.adapters.read_from_file(str(timeline)).tracks
-    assert [[clip.name for clip in track] for track in tracks] == 2 * [["plate v001", "plate v001"]]
+    names = [f"{folder}/infusion/plate/v001" for folder in ("two", "one")]
+    assert [[clip.name for clip in track] for track in tracks] == 2 * [names]
     reference = tracks[1][0].media_reference
     assert reference.target_url_for_image_number(0) == (
         (shot.folder / "two" / "plate.1001.exr").as_uri()

@@ -254,12 +254,19 @@ def test_a_head_of_the_batchs_table_sorts_by_its_column(chromium: Browser, tmp_p
     shots = [Shot(name, None) for name in ("sh020", "sh010", "sh030")]
     write_batch(shots, tmp_path / "batch.html")
     page = new_page(chromium)
+    asked: list[str] = []
+    page.on("request", lambda asks: asked.append(asks.url))
     page.goto((tmp_path / "batch.html").as_uri())
     page.get_by_role("button", name="shot").click()
     orders = [page.locator("tbody td:nth-child(2)").all_inner_texts()]
-    page.get_by_role("button", name="shot").click()
+    page.keyboard.press("Shift+Tab")  # the keyboard does what the mouse does
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
     orders.append(page.locator("tbody td:nth-child(2)").all_inner_texts())
     assert orders == [["sh030", "sh020", "sh010"], ["sh010", "sh020", "sh030"]]
+    heads = page.locator("th[aria-sort]")
+    assert (heads.all_inner_texts(), heads.get_attribute("aria-sort")) == (["shot"], "ascending")
+    assert [url for url in asked if not url.startswith("data:")] == [page.url]
     page.close()
 
 

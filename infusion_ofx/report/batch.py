@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -24,8 +25,8 @@ from infusion_ofx.sequence.atomic import whole_file
 __all__ = ["Shot", "batch_page", "look_at", "write_batch"]
 
 NAMES = (
-    "plate, result", "shot", "state", "fault", "differ outside", "frames", "pixels filled",
-    "method", "seed", "took", "what is wrong",
+    "plate | result", "shot", "state", "fault", "differ outside", "frames", "pixels filled",
+    "method", "seed", "took",
 )  # fmt: skip
 ORDER = ("failed", "lost", "no job", "stopped", "waiting", "running", "done")
 
@@ -69,7 +70,7 @@ def look_at(given: Sequence[Path], paths: PathMap) -> list[Shot]:
     Raises:
         JobError: when a file is no report of a batch.
     """
-    return [_looked_at(shot, paths) for path in given for shot in _named(path)]
+    return _told_apart([_looked_at(shot, paths) for path in given for shot in _named(path)])
 
 
 def write_batch(shots: Sequence[Shot], target: Path) -> None:
@@ -95,8 +96,8 @@ def batch_page(shots: Sequence[Shot], where: Path) -> Iterator[str]:
         f"<p>{done} of {len(shots)} shots are done. "
         f'<span class="{law}">{broken} differ from their plate outside the matte.</span></p>',
         '<p class="quiet">The worst first: what failed, what differs outside, then the fault of '
-        "its worst frame, in octaves of seam or flicker; 0 is ideal. A head sorts by its column."
-        "</p>",
+        "its worst frame, in octaves of seam or flicker, which leads to that frame; 0 is ideal. A "
+        "head sorts by its column.</p>",
         table(NAMES, [_row(shot, where) for shot in shots], sortable="shots"),
     ]
     return document("Infusion batch", ("sorting.js",), body)
@@ -135,6 +136,20 @@ def _looked_at(shot: Shot, paths: PathMap) -> Shot:
         return replace(shot, name=shot.name or str(shot.folder), said=str(error))
 
 
+def _told_apart(shots: list[Shot]) -> list[Shot]:
+    """Shots that share a name with another are called by where they lie."""
+    folders = [str(shot.folder.absolute()) for shot in shots if shot.folder]
+    if len(folders) < 2:
+        return shots
+    common, counts = os.path.commonpath(folders), Counter(shot.name for shot in shots)
+    return [
+        replace(shot, name=os.path.relpath(shot.folder.absolute(), common))
+        if shot.folder and counts[shot.name] > 1
+        else shot
+        for shot in shots
+    ]
+
+
 def _is_fresh(facts: Facts) -> bool:
     """Whether the page is newer than the result that it shows."""
     try:
@@ -146,32 +161,32 @@ def _is_fresh(facts: Facts) -> bool:
 
 def _row(shot: Shot, where: Path) -> list[Any]:
     facts, found = shot.facts, shot.summary
+    said = f'<br><span class="bad">{escape(shot.said)}</span>' if shot.said else ""
     if facts is None:
-        return ["", shot.name, _state(shot), *[""] * 7, shot.said]
+        return ["", Raw(escape(shot.name) + said), _state(shot), *[""] * 7]
     page = facts.folder.report / "report.html"
     address = quote(os.path.relpath(page, where.absolute()).replace(os.sep, "/"))
     took = sum(attempt.seconds for attempt in facts.attempts)
     return [
         _picture(facts),
         Raw(
-            f'<a href="{address}">{escape(shot.name)}</a><br>'
-            f'<span class="quiet">{escape(facts.job.output)}</span>'
+            f'<a class="shot" href="{address}">{escape(shot.name)}</a><br>'
+            f'<span class="quiet">{escape(facts.job.output)}</span>{said}'
         ),
         _state(shot),
-        found.get("fault"),
+        _fault(found, address),
         found.get("outside"),
         found.get("frames"),
         found.get("filled"),
         _method(facts),
         facts.job.seed,
         clock_text(took),
-        shot.said,
     ]
 
 
 def _state(shot: Shot) -> Raw:
     said = "good" if shot.state == "done" else "bad" if ORDER.index(shot.state) < 3 else "quiet"
-    return Raw(f'<span class="{said}">{escape(shot.state)}</span>')
+    return Raw(f'<span class="state {said}">{escape(shot.state)}</span>')
 
 
 def _method(facts: Facts) -> str:
@@ -179,6 +194,14 @@ def _method(facts: Facts) -> str:
     job = facts.job
     trained = job.method in ("diffusion", "auto") and job.prior != "only"
     return f"{job.method}, {job.recipe}" if trained else job.method
+
+
+def _fault(found: Mapping[str, Any], address: str) -> Any:
+    """The fault of the worst frame, and the way to it, where one stands out."""
+    fault, worst = found.get("fault"), found.get("worst")
+    if not fault or not worst:
+        return fault
+    return Raw(f'<a href="{address}#frame={int(worst[0])}">{fault:.3g}</a>')
 
 
 def _picture(facts: Facts) -> Raw | str:

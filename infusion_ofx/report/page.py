@@ -48,27 +48,31 @@ class Page:
 
 
 def page(content: Page) -> Iterator[str]:
-    """The page of one job, in pieces: it may be large."""
+    """The page of one job, in pieces: it may be large.
+
+    What the viewer needs for its first picture comes first, so that nobody waits for the rest.
+    """
     facts, examined = content.facts, content.examined
-    yield from document(
-        f"{facts.name}: Infusion report",
-        SCRIPTS if examined else (),
-        [
-            f"<h1>{escape(facts.name)}</h1>",
-            f"<p>{escape(facts.job.plate)} → {escape(facts.job.output)}</p>",
-            *_verdict(content),
-            *(_viewer(examined) if examined else ()),
-            *(_checks(examined) if examined else ()),
-            _picture("Contact sheet", "five frames", content.sheet),
-            _picture("Truth", "plate, fill, truth, and the fill's distance from it", content.truth),
-            _picture("Takes", "side by side, the first as it was delivered", content.takes),
-            _losses(facts),
-            _self_score(facts.self_score),
-            _settings(content),
-            _manifest(examined) if examined else "",
-        ],
-        _blocks(examined) if examined else (),
-    )
+    head = [
+        f"<h1>{escape(facts.name)}</h1>",
+        f"<p>{escape(facts.job.plate)} → {escape(facts.job.output)}</p>",
+        *_verdict(content),
+    ]
+    told = [
+        _picture("Contact sheet", "five frames", content.sheet),
+        _picture("Truth", "plate, fill, truth, and the fill's distance from it", content.truth),
+        _picture("Takes", "side by side, the first as it was delivered", content.takes),
+        _losses(facts),
+        _self_score(facts.self_score),
+        _settings(content),
+    ]
+    title = f"{facts.name}: Infusion report"
+    if examined is None:
+        yield from document(title, (), [*head, *told])
+        return
+    first, *others = _blocks(examined)
+    viewer = [*head, *_viewer(examined), _manifest(examined), first]
+    yield from document(title, SCRIPTS, viewer, [*_checks(examined), *told, *others])
 
 
 def document(
@@ -252,7 +256,7 @@ def _blocks(examined: Examined) -> Iterator[str]:
     """The frames as blocks that no browser runs, the first to be seen first."""
     for name, blocks in (("shot", examined.shot), ("region", examined.region)):
         for frame, block in blocks.items():
-            yield f'\n<script type="text/plain" id="{name}-{frame}">{block["text"]}</script>'
+            yield f'\n<script type="text/plain" id="{name}-{frame}">{block["text"]}</script>\n'
 
 
 def _manifest(examined: Examined) -> str:

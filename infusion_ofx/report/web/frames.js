@@ -2,9 +2,14 @@
 // left neighbour, one channel after the other, all high bytes before all low bytes.
 
 async function inflated(text) {
-  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const letters = atob(text);
+  const packed = new Uint8Array(letters.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
+  const { readable, writable } = new DecompressionStream("deflate");
+  const writer = writable.getWriter(); // a Blob would go through another process first
+  writer.write(packed);
+  writer.close();
+  return new Uint8Array(await new Response(readable).arrayBuffer());
 }
 
 function halves(bytes, at, height, width, shift) {

@@ -1,5 +1,5 @@
 // Sorts a table by the column whose head is clicked or pressed; numbers as numbers, h:mm:ss as
-// seconds, dashes last. The column says so to those who cannot see the arrow.
+// seconds, dashes last.
 
 function keyOf(row, column) {
   const text = row.cells[column].textContent.trim();
@@ -24,6 +24,12 @@ function sort(table, column, down) {
   body.append(...rows.map(([, row]) => row));
 }
 
+// The head of the column that the rows are sorted by says so: to the eye and to a screen reader.
+function mark(heads, sorted, down) {
+  for (const head of heads) head.removeAttribute("aria-sort");
+  sorted.setAttribute("aria-sort", down ? "descending" : "ascending");
+}
+
 const shots = document.getElementById("shots");
 Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
   const button = document.createElement("button");
@@ -32,8 +38,7 @@ Array.from(shots.tHead.rows[0].cells).forEach((cell, column) => {
   let down = false;
   button.addEventListener("click", () => {
     down = !down;
-    for (const other of shots.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-    cell.setAttribute("aria-sort", down ? "descending" : "ascending");
     sort(shots, column, down);
+    mark(shots.tHead.rows[0].cells, cell, down);
   });
 });

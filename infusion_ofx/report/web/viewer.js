@@ -5,6 +5,9 @@ const KEPT = 48; // unpacked frames that are held, so that playing again costs n
 class Viewer {
   constructor(manifest) {
     this.manifest = manifest;
+    this.place = 0;
+    this.kept = new Map();
+    this.unpack("shot", this.frame); // goes on beside what follows, which takes long
     this.canvas = document.getElementById("picture");
     const flat = location.hash.includes("2d");
     this.painters = painter(this.canvas, flat);
@@ -13,8 +16,6 @@ class Viewer {
     this.look = { mode: "wipe", wipe: 0.5, stops: 0, gamma: 1, outline: false };
     this.layer = "shot";
     this.scale = 1;
-    this.place = 0;
-    this.kept = new Map();
     this.playing = false;
   }
 
@@ -117,7 +118,7 @@ class Viewer {
     set("gamma", look.gamma);
     set("mode", look.mode);
     document.getElementById("outline").checked = look.outline;
-    say("frame", `frame ${this.frame}`);
+    say("frame", `frame ${this.frame} of ${this.frames[0]}–${this.frames.at(-1)}`);
     say("stopsaid", `${look.stops > 0 ? "+" : ""}${look.stops} stops`);
     say("gammasaid", `gamma ${look.gamma}`);
     say("zoomsaid", this.zoomSaid());
