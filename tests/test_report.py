@@ -97,6 +97,22 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     assert not list((folder / "report").glob(".*"))
 
 
+def test_each_interval_shows_its_error_on_what_was_held_out_or_the_page_says_there_is_none(
+    shot: Shot,
+) -> None:
+    folder = submit(shot.job(intervals=3))
+    folder.report.mkdir(exist_ok=True)
+    stages = [stage for stage in folder.read().stages if stage.startswith("train-")]
+    assert len(stages) == 3
+    for held_out, said in ([], "Nothing was held out"), ([[1, 0.7], [2, 0.25]], "Orange"):
+        for stage in stages:
+            told = {"stage": stage, "steps": 2, "points": [[1, 0.5]], "held_out": held_out}
+            write_json(folder.report / f"loss-{stage}.json", told)
+        text = build(folder.path).read_text()
+        assert said in text
+        assert text.count("held out 0.25</figcaption>") == (len(stages) if held_out else 0)
+
+
 def test_a_frame_that_black_stands_in_for_is_compared_with_nothing(shot: Shot) -> None:
     _copied(shot)
     (shot.folder / "plate.1003.exr").unlink()

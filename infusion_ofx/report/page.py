@@ -194,12 +194,18 @@ def _losses(facts: Facts) -> str:
     if not facts.losses:
         return ""
     curves = [curve_of(each) for each in facts.losses]
+    unseen = (
+        "Orange: the error on the pixels of the hole that was planted for the self-score, which "
+        "training has never seen, interval by interval; where it rises while the loss falls, fewer "
+        "steps would have done."
+        if any(each["held_out"] for each in facts.losses)
+        else "Nothing was held out of this training: with --method auto a hole is planted over "
+        "known pixels, and the error on it stands beside the loss."
+    )
     return (
         "<h2>Training loss</h2>" + "\n".join(curves) + '<p class="quiet">Over known pixels under '
         "training holes, in working units (blue). It tells whether training still gained, not how "
-        "the fill looks. Orange, where a hole was planted for the self-score: the error on its "
-        "pixels, which training has never seen; where it rises while the loss falls, fewer steps "
-        "would have done.</p>"
+        f"the fill looks. {unseen}</p>"
     )
 
 
@@ -211,9 +217,9 @@ def _self_score(score: Mapping[str, Any]) -> str:
     tables = "".join(_take_score(take, told) for take, told in takes.items())
     return (
         "<h2>Self-score</h2><p>A hole like the real one was planted beside it, where the truth is "
-        "known, kept out of all that was learnt, and filled by each method. The one with the least "
-        "fault was taken; 0 is right. It says which method suits this shot, not that the fill is "
-        f"good enough.</p>{tables}"
+        "known, kept out of all that was learnt, and filled by each method. It is scored once a "
+        "take, when the fills are finished. The one with the least fault was taken; 0 is right. It "
+        f"says which method suits this shot, not that the fill is good enough.</p>{tables}"
     )
 
 
