@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -67,6 +68,7 @@ def main(folder: Path, width: int = 4096, height: int = 2160, frames: int = 200)
         "shot": {"width": width, "height": height, "frames": frames},
         "limits": LIMITS,
         "megabytes": round(page.stat().st_size / 1e6, 1),
+        "holds": holds(page),
         "made": {
             "seconds": round(time.monotonic() - began),
             "processor_seconds": round(time.process_time() - cpu),
@@ -148,6 +150,14 @@ def write(path: Path, pixels: Picture, channels: str) -> None:
     output = oiio.ImageOutput.create(str(path))
     assert output is not None and output.open(str(path), spec), oiio.geterror()
     assert output.write_image(pixels) and output.close(), output.geterror()
+
+
+def holds(page_file: Path) -> dict[str, Any]:
+    """What the page has room for: the size of the whole frame in small, and frames at 1:1."""
+    found = re.search(r'id="manifest">(.*?)</script>', page_file.read_text(encoding="utf-8"))
+    assert found is not None, page_file
+    shot, region = (json.loads(found[1])["layers"][name] for name in ("shot", "region"))
+    return {"proxy": [shot["width"], shot["height"]], "frames_1_to_1": len(region["frames"])}
 
 
 def openings(page_file: Path) -> dict[str, Any]:
