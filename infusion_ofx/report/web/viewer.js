@@ -124,9 +124,12 @@ class Viewer {
     say("zoomsaid", this.zoomSaid());
     say("play", this.playing ? "stop" : "play");
     say("checked", this.manifest.said[this.frame]);
-    const line = document.getElementById("line");
-    line.hidden = look.mode !== "wipe";
-    line.style.left = `${this.canvas.offsetLeft + look.wipe * this.canvas.clientWidth}px`;
-    line.style.height = `${this.canvas.clientHeight}px`;
+    const { offsetLeft, clientWidth, clientHeight } = this.canvas;
+    const [line, sides] = ["line", "sides"].map((id) => document.getElementById(id));
+    line.hidden = sides.hidden = look.mode !== "wipe";
+    line.style.left = `${offsetLeft + look.wipe * clientWidth}px`;
+    line.style.height = `${clientHeight}px`;
+    sides.style.left = `${offsetLeft}px`;
+    sides.style.width = `${clientWidth}px`;
   }
 }
