@@ -242,6 +242,7 @@ def _settings(content: Page) -> str:
     told = {**made, **used, **job.to_dict()}
     rows = [[name, "" if value is None else str(value)] for name, value in told.items()]
     took = [[kind, each.get("seconds"), each.get("voxels")] for kind, each in facts.cost.items()]
+    heads = ["task", "attempt", "began, UTC", "took", "by", "ended"]
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
     ]
@@ -249,7 +250,7 @@ def _settings(content: Page) -> str:
     shown = [shlex.join(["infusion", "status", status.folder]), command(job), *opened]
     return (
         "<h2>Attempts</h2>"
-        + table(["task", "attempt", "began, UTC", "took", "by", "ended"], logs)
+        + (table(heads, logs) if logs else "<p>None yet.</p>")
         + (table(["engine", "seconds", "voxels passed forward"], took) if took else "")
         + "<h2>To do it again, and to look further</h2><pre>"
         + escape("\n".join(shown))
