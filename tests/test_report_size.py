@@ -36,13 +36,15 @@ def _texts(blocks: dict[int, dict[str, str]]) -> int:
     return sum(len(block["text"]) for block in blocks.values())
 
 
-@pytest.mark.parametrize("share", [1.0, 0.7, 0.3, 0.1, 0.01])
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.3, 0.1, 0.05])
 def test_the_frames_keep_to_their_budget_though_one_is_unlike_the_others(
     shot: Shot, share: float
 ) -> None:
     (shot.folder / "out").mkdir()
-    write_exr(shot.folder / "plate.1002.exr", _grain(24, 32), ("R", "G", "B"))
-    for path in shot.folder.glob("plate.*.exr"):
+    for frame in shot.frames:
+        pixels = _grain(24, 32) if frame == 1002 else np.zeros((24, 32, 3), np.float32)
+        path = shot.folder / f"plate.{frame}.exr"
+        write_exr(path, pixels, ("R", "G", "B"))
         shutil.copy(path, shot.folder / "out")
     material = open_material(shot.job())
     whole = examine(material, shot.frames)
