@@ -31,6 +31,10 @@ __all__ = ["Planted", "Prepared", "prepare"]
 
 Array = npt.NDArray[Any]
 
+ENOUGH = 100
+"""Known pixels that a working range can be fitted to; with fewer close to the hole, it is fitted to
+all that sampling sees."""
+
 SEAM = 4
 """Known pixels round a planted hole that are kept to judge its seam by."""
 
@@ -142,7 +146,10 @@ def prepare(
             f"no pixel of the plate {material.job.plate!r} is known and finite round the hole",
             "look at the plate for NaN, and at the matte",
         )
-    working = Working.fit(known, decorrelate=material.recipe.decorrelate)
+    near = _known(clean, hole, _surround(layout, material.recipe.surround))
+    if near.shape[1] < ENOUGH:
+        near = known
+    working = Working.fit(near, decorrelate=material.recipe.decorrelate, limits=known)
     for i, linear in enumerate(light):  # in the list that ``clean`` holds: one frame twice at most
         light[i] = working.encode(linear) * (1 - unknown[i])
     coded = working.encode(known)
@@ -278,6 +285,12 @@ def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
         inside = torch.from_numpy(np.ascontiguousarray(part)).float()
         unknown[0, rows, columns] = torch.maximum(unknown[0, rows, columns], inside)
     return unknown
+
+
+def _surround(layout: Plan, surround: int) -> Iterator[Box]:
+    """Each frame's hole and what lies round it, as far as it is loaded."""
+    for hole, region in zip(layout.holes, layout.region, strict=True):
+        yield hole if hole.empty else hole.grow(surround).intersect(region)
 
 
 def _known(light: Volume, unknown: Volume, boxes: Iterable[Box], most: int = 1_000_000) -> Tensor:

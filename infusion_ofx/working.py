@@ -52,8 +52,13 @@ class Working:
     """(C,): the greatest."""
 
     @classmethod
-    def fit(cls, known: Tensor, *, decorrelate: bool) -> Working:
+    def fit(cls, known: Tensor, *, decorrelate: bool, limits: Tensor | None = None) -> Working:
         """Fits the mapping to finite known pixels, (C, N), scene-linear; N at least 1.
+
+        What is to be filled looks like what is close to it: water in a dark kitchen, or a flame
+        before the night, has little in common with the plate as a whole. So ``known`` are pixels
+        beside the hole, and ``limits`` more of them, (C, M), to whose range light is held; left
+        out, the same.
 
         decorrelate: principal components with a spread of one half each (small ones by less, so
         that noise is not blown up); else one affine map for all channels that takes the known
@@ -62,7 +67,8 @@ class Working:
         known = known.double()
         gain = 1 / (KNEE * _knee(known))
         centre, turn, scale = (_components if decorrelate else _range)(curve(known * gain))
-        return cls(gain, centre, turn, scale, known.amin(1), known.amax(1))
+        lights = known if limits is None else limits.double()
+        return cls(gain, centre, turn, scale, lights.amin(1), lights.amax(1))
 
     def encode(self, linear: Tensor) -> Tensor:
         """Light (C, ...) to the network's range, float32, about [-1, 1] and without bounds."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
+from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.errors import JobError
 from infusion_ofx.material import open_material
 from infusion_ofx.planning import plan_work
 from infusion_ofx.prepare import prepare
 from infusion_ofx.sequence.frame import Box
+from infusion_ofx.working import Working
 from tiny import ALL, job_of, paint
 
 if TYPE_CHECKING:
@@ -65,3 +69,21 @@ def test_more_memory_than_the_job_allows_is_refused_before_the_plate_is_read(sho
     poor = replace(material, job=replace(material.job, memory=0.1))
     with pytest.raises(JobError, match=r"needs .* GiB, and --memory allows 0.1; raise --memory"):
         plan_work(poor)
+
+
+def test_light_far_from_the_hole_does_not_move_the_working_range(shot: Shot) -> None:
+    def working() -> Working:
+        material = open_material(job_of(shot))
+        return prepare(material, *plan_work(material), lambda done: None).working
+
+    before = working()
+    holes, _ = plan_work(open_material(job_of(shot)))
+    near = reduce(Box.union, (hole.box for hole in holes)).grow(RECIPES["draft"].surround)
+    far = Box(0, 0, near.top, ALL.right)
+    assert not far.empty
+    for frame in shot.frames:
+        paint(shot.folder / f"plate.{frame}.exr", ["R"], far, 40.0)
+    after = working()
+    assert (after.gain, after.most[0]) == (before.gain, 40.0)
+    for name in ("centre", "turn", "scale"):
+        assert torch.equal(getattr(after, name), getattr(before, name))

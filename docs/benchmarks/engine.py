@@ -5,7 +5,9 @@
 Each case is a shot that is made here, of waves that move, in the working range: no file is read, so
 that what is timed is the fill of patches, the training and the sampling. A stage that takes longer
 than ``--cap`` seconds is left there, and its time for all steps is worked out from those that were
-done; the row says how many. Floors: the best matrix product of the device, and its copy of memory.
+done; the row says how many. Of stages of one kind, as the intervals of ``paper``, the first is
+timed and the others are taken to be like it. Floors: the best matrix product of the device, and its
+copy of memory.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ CASES = {
 """Width, height, frames, and the side of the hole, which stands still in the middle."""
 
 MEMORY = 16 * 2**30
+
+WARM = 10
+"""Training steps that are not timed."""
 
 
 class Enough(Exception):
@@ -85,16 +90,18 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
 
 
 def _timed(engine: Engine, stage: Stage, cap: float) -> dict[str, float]:
-    """Seconds of a stage, as measured or worked out; ``done`` of how many steps it was measured."""
-    began, done, first = time.monotonic(), 0, 0.0
+    """Seconds of a stage, as measured or worked out from the steps that were ``done``, of which the
+    first few, in which libraries choose and a graph is recorded, are left out."""
+    began, done, warm = time.monotonic(), 0, 0.0
+    first = WARM if stage.kind == "train" else 1
 
     def on_step(step: Step) -> None:
-        nonlocal done, first
+        nonlocal done, warm
         done = step.done
-        if stage.kind == "train" and done == 10:  # the recording is behind
+        if done == first:
             engine.compute.wait()
-            first = time.monotonic()
-        if time.monotonic() - began > cap and done > 10:
+            warm = time.monotonic()
+        if time.monotonic() - began > cap and done > 2 * first:
             raise Enough
 
     try:
@@ -102,11 +109,13 @@ def _timed(engine: Engine, stage: Stage, cap: float) -> dict[str, float]:
     except Enough:
         pass
     engine.compute.wait()
-    took = time.monotonic() - began
-    whole = took if done >= stage.steps else took * stage.steps / max(done, 1)
-    row = {"seconds": whole, "done": done, "steps": stage.steps}
-    if first and done > 10:
-        row["milliseconds_a_step"] = (time.monotonic() - first) / (done - 10) * 1e3
+    ended = time.monotonic()
+    row = {"seconds": ended - began, "done": done, "steps": stage.steps}
+    if done > first:
+        each = (ended - warm) / (done - first)
+        row["milliseconds_a_step"] = each * 1e3
+        if done < stage.steps:
+            row["seconds"] = warm - began + each * (stage.steps - first)
     return row
 
 
@@ -120,8 +129,12 @@ def measure(case: str, name: str, compute: Compute, cap: float) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(shot, plan, recipe, compute, 0, Path(folder))
         cost = {stage.name: passes for stage, passes in work(recipe, plan)}
-        tflops = 0.0
+        tflops, alike = 0.0, dict[str, float]()
         for stage in engine.stages:
+            if stage.kind in alike:  # as long a step as in the first stage of its kind
+                each = alike[stage.kind]
+                parts[stage.name] = {"seconds": each * stage.steps, "done": 0, "steps": stage.steps}
+                continue
             if stage.kind == "sample" and not engine.is_done(engine.stages[0]):
                 engine = _untrained(engine, Path(folder))  # a call takes as long, trained or not
             found = _timed(engine, stage, cap)
@@ -129,6 +142,7 @@ def measure(case: str, name: str, compute: Compute, cap: float) -> dict[str, Any
                 voxels = cost[stage.name] * stage.steps
                 found["tflops"] = operations(recipe, 3) * voxels / found["seconds"] / 1e12
                 tflops = max(tflops, found["tflops"])
+            alike[stage.kind] = found["seconds"] / stage.steps
             parts[stage.name] = found
     return {
         "case": case,
@@ -169,7 +183,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--device", default="auto")
     options.add_argument(
-        "--recipe", default="standard", help="of one interval, or patches; with commas between"
+        "--recipe", default="standard", help="recipes, or patches; with commas between"
     )
     options.add_argument("--cases", default="small", help="several with commas between")
     options.add_argument("--cap", type=float, default=30.0, help="seconds of a stage, at most")

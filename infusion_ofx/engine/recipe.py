@@ -50,6 +50,8 @@ class Recipe:
     """Frames that neighbouring windows share in sampling."""
     context: int = 24
     """Pixels of plate round the hole that sampling sees."""
+    surround: int = 4
+    """Pixels round the hole whose colours the working range is fitted to (working.py)."""
     reach: int = 96
     """Pixels round what sampling sees that training and patches see as well."""
     tile: int = 384
@@ -83,7 +85,7 @@ RECIPES = {
         network="paper", width=32, levels=3, schedule="linear-beta",
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
-        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False, context=32, reach=432,
+        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False, context=32, surround=32, reach=432,
     ),
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
@@ -91,9 +93,8 @@ defaults."""
 
 
 PATCHES = replace(_LIGHT, steps=0, patches=True, context=0)
-"""No network: patch.py's own settings say the rest. Without context, so that the working range is
-fitted close to the hole: patches are compared in it, and with the dark round a fire in it they
-compare badly."""
+"""No network: patch.py's own settings say the rest. Nothing is sampled, so nothing round the hole is
+context."""
 
 PER_CENT = 100
 """Steps that a fill of patches is told in."""
