@@ -93,8 +93,7 @@ defaults."""
 
 
 PATCHES = replace(_LIGHT, steps=0, patches=True, context=0)
-"""No network: patch.py's own settings say the rest. Nothing is sampled, so nothing round the hole is
-context."""
+"""No network: patch.py's own settings say the rest. Nothing is sampled, and nothing is context."""
 
 PER_CENT = 100
 """Steps that a fill of patches is told in."""
