@@ -85,7 +85,8 @@ RECIPES = {
         network="paper", width=32, levels=3, schedule="linear-beta",
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
-        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False, context=32, surround=32, reach=432,
+        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False,
+        context=32, surround=32, reach=432,
     ),
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
