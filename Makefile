@@ -41,8 +41,8 @@ gallery: $(READY)
 
 $(READY): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit((3, 10) > sys.version_info[:2] and "Infusion needs Python 3.10 or newer")'
-	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
+	@# an activated .venv may be the first Python of the path: it cannot make itself anew
+	base=$$($(PYTHON) -c 'import sys; print(sys._base_executable)') && rm -rf $(VENV) && $$base -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	touch $@

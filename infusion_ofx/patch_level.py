@@ -51,7 +51,7 @@ class Level:
         frames, height, width = self.shape
         self.strides = torch.tensor([height * width, width, 1], device=device)
         reach = [range(-(side // 2), side // 2 + 1) for side in size]
-        self.offsets = torch.tensor(list(product(*reach)), device=device) @ self.strides
+        self.offsets = self.voxels(torch.tensor(list(product(*reach)), device=device))
         whole = _whole(unknown, size)
         touching = grown(unknown, size)
         self.inside = unknown.flatten().nonzero()[:, 0]
