@@ -106,7 +106,8 @@ def test_the_job_does_not_see_what_poisons_nukes_environment(
 
 
 PARENT = """
-import sys; sys.path[:0] = {paths!r}
+import signal, sys; sys.path[:0] = {paths!r}
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored from the start
 import nuke_fake
 import infusion_launch
 from infusion_versions import Version
