@@ -47,8 +47,8 @@ with open(sys.argv[1], "w") as file:
 BLOCK = (4, 32, 32)
 """Frames, height and width of the block that arithmetic is counted on."""
 
-MATRIX = 2048
-"""Side of the square matrices whose product is the ceiling."""
+MATRIX = {"cpu": 2048, "cuda": 8192}
+"""Side of the square matrices whose product is the ceiling: large enough to fill the device."""
 
 
 def measured(job: Job, scratch: Path) -> Row:
@@ -143,8 +143,9 @@ def operations(recipe: Recipe, channels: int) -> float:
 def ceiling(device: str, precision: str) -> float:
     """10^12 operations a second of the best of ten products of two large square matrices."""
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    a = torch.randn(MATRIX, MATRIX, device=device).to(kind)
     compute = Compute(torch.device(device), precision)
+    rows = MATRIX[compute.device.type]
+    a = torch.randn(rows, rows, device=device).to(kind)
     best = float("inf")
     for _ in range(10):
         compute.wait()
@@ -152,4 +153,4 @@ def ceiling(device: str, precision: str) -> float:
         a @ a
         compute.wait()
         best = min(best, time.perf_counter() - began)
-    return 2 * MATRIX**3 / best / 1e12
+    return 2 * rows**3 / best / 1e12

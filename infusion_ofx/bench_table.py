@@ -94,7 +94,7 @@ inside the hole, on the logarithmic scale of `score.py`.
 - **CPU s**, **wall s**, **peak GiB**: of the process that did the job, from start to end;
   **train s**, **sample s**, **patch s**: of the engine's parts.
 - **Tflop/s**: arithmetic of training and sampling by time; **of ceiling**: over the best product of
-  two 2048 x 2048 matrices measured here in the same precision.
+  two large square matrices measured here in the same precision.
 - **differ outside**: samples outside the matte that differ from the plate in any bit.
 """
 
