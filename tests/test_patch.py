@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from infusion_ofx.patch import Settings, fill, fill_blocks
 
@@ -116,3 +120,35 @@ def test_its_progress_rises_and_whoever_listens_can_stop_it() -> None:
 
     with pytest.raises(InterruptedError):
         fill(clip, hole, settings=FAST, on_round=stop)
+
+
+class _AsCuda(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses what torch has on a processor and not on CUDA: products of whole-number matrices."""
+
+    PRODUCTS = frozenset({"mm", "mv", "dot", "bmm", "addmm", "addmv", "baddbmm"})
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func.overloadpacket.__name__ in self.PRODUCTS:
+            assert all(x.is_floating_point() for x in args if isinstance(x, Tensor)), func
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_is_asked_of_torch_that_it_has_on_a_processor_only() -> None:
+    def refused(work: Callable[[], object]) -> bool:
+        try:
+            with _AsCuda():  # type: ignore[no-untyped-call]
+                work()
+        except AssertionError:
+            return True
+        return False
+
+    ones = torch.ones(2, 2)
+    assert refused(lambda: ones.long() @ ones.long()) and not refused(lambda: ones @ ones)
+    clip, hole = noise(), hole_of(noise())
+    assert not refused(lambda: fill(clip, hole, settings=FAST))
