@@ -39,6 +39,7 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
 
     def write(frame: int) -> None:
         pixels = _write(material, frame, fill, take)
+        fill.light.rest()
         with lock:
             count.pixels += pixels
             count.frames += 1
@@ -79,7 +80,7 @@ def finished(folder: JobFolder, material: Material) -> int | None:
 def _bytes(material: Material, fill: Fill, frame: int) -> int:
     """About what writing a frame holds: the file's own samples, its matte, and the hole as float32
     a few times over."""
-    covered = reduce(Box.union, (box for box, _ in fill.get(frame, [])), Box(0, 0, 0, 0))
+    covered = reduce(Box.union, (box for box, _ in fill.parts(frame)), Box(0, 0, 0, 0))
     held = sum(part.nbytes for part in material.plate.header(frame).parts)
     matte = material.matte.data(frame)
     return (
@@ -102,7 +103,7 @@ def _write(material: Material, frame: int, fill: Fill, take: int) -> int:
     box, job = hole.box, material.job
     pixels = np.zeros((0, 0, len(material.channels)), np.float32)
     if not box.empty:
-        light, there = laid(fill.get(frame, []), box, len(material.channels))
+        light, there = laid(fill.parts(frame), box, len(material.channels))
         if (hole.alpha > 0)[~there].any():
             raise MissingStepError(
                 f"the fill does not cover the hole of frame {frame}",

@@ -105,7 +105,9 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    return record_of(material, memory(material.recipe, layout) if layout.windows else 0)
+    prior = material.job.prior != "off"
+    needed = memory(material.recipe, layout, prior=prior) if layout.windows else 0
+    return record_of(material, needed)
 
 
 def _folder(record: Record, arithmetic: Mapping[str, Any] | None = None) -> JobFolder:

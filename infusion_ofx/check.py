@@ -19,7 +19,7 @@ from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import sample_step, start
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.estimate import memory, work
+from infusion_ofx.estimate import held, memory, work
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
@@ -128,7 +128,7 @@ def check(job: Job) -> Report:
         channels=", ".join(f"{c.name} {c.type}" for c in material.plate.channels),
         matte_channel=material.matte_channel,
         output=str(material.target(frames[0])),
-        hole_pixels=[int(hole.alpha.sum()) for hole in holes],
+        hole_pixels=[hole.pixels for hole in holes],
         empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
         region=f"{widest.width} x {widest.height}",
         regions=layout.regions,
@@ -143,7 +143,7 @@ def check(job: Job) -> Report:
         takes=job.takes,
         device=compute.name,
         precision=compute.precision,
-        memory_needed=memory(recipe, layout) if layout.windows else 0,
+        memory_needed=memory(recipe, layout, prior=job.prior != "off") if layout.windows else 0,
         memory_allowed=int(job.memory * 2**30),
         disk_needed=_disk(material, layout, weights),
         disk_free=shutil.disk_usage(_existing(material.target(frames[0]).parent)).free,
@@ -153,7 +153,8 @@ def check(job: Job) -> Report:
 
 
 def _disk(material: Material, layout: Plan, weights: int) -> int:
-    """The plate again, three checkpoints (one is being written) and the fill, in bytes.
+    """The plate again, the fill, the prepared region, what is worked on, and three checkpoints (one
+    is being written), in bytes.
 
     A checkpoint holds the noisy clip, its estimate, and three float32 for each weight.
     """
@@ -161,7 +162,9 @@ def _disk(material: Material, layout: Plan, weights: int) -> int:
     sampled = sum(box.height * box.width for box in layout.sampled)
     clip, takes = 4 * sampled * len(material.channels), material.job.takes
     trainings = takes if material.job.takes_train else 1
-    return takes * (plate + clip) + 3 * 2 * clip + 12 * weights * (2 + trainings)
+    region = 4 * layout.voxels * (len(material.channels) + 1)
+    checkpoints = 3 * 2 * clip + 12 * weights * (2 + trainings)
+    return takes * (plate + clip) + region + held(layout) + checkpoints
 
 
 def _existing(folder: Path) -> Path:
@@ -180,7 +183,8 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     shot = shot.to(compute.device)
     network = build(recipe, shot, compute.device)
     optimizer = optimiser(network, recipe)
-    x = start(shot, small, recipe, seed=0)
+    x, clean = (Volume.zeros(small.sampled, channels, compute.device) for _ in range(2))
+    start(x, shot, small, recipe, seed=0)
     stage = next(stage for stage, _ in work(recipe, small) if stage.kind == "train")
 
     trainer = Trainer(network, optimizer, shot, recipe, stage, seed=0, compute=compute)
@@ -189,7 +193,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
         trainer.step(0)
 
     def sample() -> None:
-        sample_step(network, x, None, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
+        sample_step(network, x, clean, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
 
     passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):

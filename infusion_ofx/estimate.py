@@ -1,4 +1,4 @@
-"""What a job will take, before it starts: work in voxel passes, memory in bytes."""
+"""What a job will take, before it starts: work in voxel passes, memory and room in bytes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from infusion_ofx.engine.sample import AT_ONCE
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
+from infusion_ofx.prior.sources import VIEWS
 
-__all__ = ["block_voxels", "largest_tile", "memory", "window_voxels", "work"]
+__all__ = ["block_voxels", "held", "largest_tile", "memory", "window_voxels", "work"]
 
-RUNTIME_BYTES = 450 * 2**20
+RUNTIME_BYTES = 550 * 2**20
 """What torch and the libraries take before any frame is loaded."""
 
-REGION_BYTES = 20
-"""For each loaded pixel of each frame: up to four float32 of colour and one of hole."""
+REGION_BYTES = 16
+"""For each loaded pixel of each frame: three float32 of colour and one of hole. They are in a file
+(mapped.py), or in the memory of a GPU."""
 
-SAMPLED_BYTES = 32
-"""For each pixel of each frame that is sampled: the noisy clip and its estimate, up to four float32
-each."""
+SAMPLED_BYTES = 24
+"""The same for each pixel of each frame that is sampled: the noisy clip and its estimate."""
+
+VIEW_BYTES = 16
+"""For each loaded pixel of a frame that the prior looks at: what is known, and pyramids."""
+
+LOOK_BYTES = 600
+"""For each pixel of a frame's hole and its surroundings: what all of its sources show."""
 
 JOINED_BYTES = 80
 """For each pixel of a frame that is being joined: the sums, their weight, and what becomes of
@@ -68,20 +75,33 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     return [(stage, cost[stage.kind]) for stage in stages(recipe, calls)]
 
 
-def memory(recipe: Recipe, plan: Plan) -> int:
-    """Most bytes that the job will hold, on a CPU: the runtime, the region and the network's
-    own."""
-    block = max((block.voxels for block in plan.blocks), default=0)
-    patches = DENSE_BYTES * block + BYTES * min(block, recipe.block)
-    if not recipe.steps:
-        return RUNTIME_BYTES + REGION_BYTES * plan.voxels + patches
-    training, sampling = NETWORK_BYTES[recipe.network]
-    largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
-    areas = [box.height * box.width for box in plan.sampled]
-    joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
-    at_once = max(training * block_voxels(recipe, plan), sampling * largest + joined, FIT_BYTES)
-    at_once = max(at_once, patches * recipe.patches)
-    return RUNTIME_BYTES + REGION_BYTES * plan.voxels + SAMPLED_BYTES * sum(areas) + at_once
+def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
+    """Most bytes that the job will hold in memory, on a CPU: the runtime, and what one of its steps
+    works on. The shot itself is not in it, however long it is.
+
+    prior: whether other frames are looked at.
+    """
+    region = max((box.height * box.width for box in plan.region), default=0)
+    steps = [FIT_BYTES]
+    if prior:
+        views = min(VIEWS, plan.length)
+        steps.append((VIEW_BYTES * views + LOOK_BYTES) * region)
+    if recipe.patches:
+        block = max((block.voxels for block in plan.blocks), default=0)
+        steps.append(DENSE_BYTES * block + BYTES * min(block, recipe.block))
+    if recipe.steps:
+        training, sampling = NETWORK_BYTES[recipe.network]
+        largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
+        areas = [box.height * box.width for box in plan.sampled]
+        joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
+        steps += [training * block_voxels(recipe, plan), sampling * largest + joined]
+    return RUNTIME_BYTES + max(steps)
+
+
+def held(plan: Plan) -> int:
+    """Bytes of the shot, and of what is made of it in sampling: in a file, or on a GPU."""
+    sampled = sum(box.height * box.width for box in plan.sampled)
+    return REGION_BYTES * plan.voxels + SAMPLED_BYTES * sampled
 
 
 def largest_tile(recipe: Recipe, budget: int) -> int:

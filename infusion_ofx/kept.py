@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from infusion_ofx.working import Working
 __all__ = [
     "Fill",
     "fill_in_light",
+    "has_fill",
     "laid",
     "load_fill",
     "load_prepared",
@@ -30,20 +33,38 @@ __all__ = [
     "save_prepared",
 ]
 
-Fill = dict[int, list[tuple[Box, Tensor]]]
-"""By frame number: its parts, each with where it lies and its light, (C, height, width) float32."""
-
 Array = npt.NDArray[Any]
 
 _PREPARED = "prepared.safetensors"
 _WORKING = ("centre", "turn", "scale", "least", "most")
 
 
+@dataclass(frozen=True)
+class Fill:
+    """A finished fill: what goes into the holes, in light."""
+
+    numbers: tuple[int, ...]
+    """Frame numbers, one for each frame of ``light``; a number may come several times."""
+    light: Volume
+    """(C, height, width) a frame, float32."""
+
+    def parts(self, frame: int) -> list[tuple[Box, Tensor]]:
+        """A frame's parts by its number, each with where it lies and its light; none where there is
+        nothing to fill."""
+        return [(self.light.boxes[i], self.light.data[i]) for i in self._places.get(frame, ())]
+
+    @cached_property
+    def _places(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for i, number in enumerate(self.numbers):
+            found.setdefault(number, []).append(i)
+        return found
+
+
 def save_fill(folder: Path, fill: Fill, take: int = 1) -> None:
     """Keeps the finished fill of a take in ``folder``."""
-    light = {f"frame.{n}.{k}": part[1] for n, parts in fill.items() for k, part in enumerate(parts)}
-    boxes = {str(n): [_edges(box) for box, _ in parts] for n, parts in fill.items()}
-    checkpoint.save(folder / fill_name(take), light, {"boxes": boxes})
+    facts = {"numbers": fill.numbers, "boxes": [_edges(box) for box in fill.light.boxes]}
+    checkpoint.save(folder / fill_name(take), fill.light.named("frame"), facts, fill.light.rest)
 
 
 def load_fill(folder: Path, take: int = 1) -> Fill | None:
@@ -51,11 +72,13 @@ def load_fill(folder: Path, take: int = 1) -> Fill | None:
     kept = checkpoint.load(folder / fill_name(take))
     if kept is None:
         return None
-    tensors, facts = kept
-    return {
-        int(n): [(box, tensors[f"frame.{n}.{k}"]) for k, box in enumerate(_boxes(edges))]
-        for n, edges in facts["boxes"].items()
-    }
+    boxes = _boxes(kept.facts["boxes"])
+    return Fill(tuple(kept.facts["numbers"]), Volume.of(boxes, kept.tensors, "frame", kept.held))
+
+
+def has_fill(folder: Path, take: int = 1) -> bool:
+    """Whether ``load_fill`` would give one."""
+    return checkpoint.is_whole(folder / fill_name(take))
 
 
 def laid(parts: Sequence[tuple[Box, Tensor]], box: Box, channels: int) -> tuple[Array, Array]:
@@ -74,8 +97,7 @@ def laid(parts: Sequence[tuple[Box, Tensor]], box: Box, channels: int) -> tuple[
 def save_prepared(folder: Path, prepared: Prepared) -> None:
     """Keeps the prepared region in ``folder``, so that no later step needs the plate to train."""
     shot, plan, working = prepared.shot, prepared.plan, prepared.working
-    tensors = {f"clean.{i}": frame for i, frame in enumerate(shot.clean.data)}
-    tensors |= {f"hole.{i}": frame.to(torch.uint8) for i, frame in enumerate(shot.hole.data)}
+    tensors = shot.clean.named("clean") | shot.hole.named("hole")
     tensors |= {"low": shot.low, "high": shot.high}
     tensors |= {f"working.{name}": getattr(working, name) for name in _WORKING}
     facts = {
@@ -94,7 +116,7 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
             "planted.truth": torch.from_numpy(prepared.planted.truth),
         }
         facts |= {"planted": (prepared.planted.start, _edges(prepared.planted.box))}
-    checkpoint.save(folder / _PREPARED, tensors, facts)
+    checkpoint.save(folder / _PREPARED, tensors, facts, shot.rest)
 
 
 def load_prepared(folder: Path) -> Prepared | None:
@@ -102,7 +124,7 @@ def load_prepared(folder: Path) -> Prepared | None:
     kept = checkpoint.load(folder / _PREPARED)
     if kept is None:
         return None
-    tensors, facts = kept
+    tensors, facts, held = kept
     region, sampled = _boxes(facts["region"]), _boxes(facts["sampled"])
     windows, blocks = (
         tuple(Window(start, stop, Box(*box)) for start, stop, box in facts[name])
@@ -110,8 +132,8 @@ def load_prepared(folder: Path) -> Prepared | None:
     )
     shot = Shot(
         tuple(facts["numbers"]),
-        Volume(region, [tensors[f"clean.{i}"] for i in range(len(region))]),
-        Volume(region, [tensors[f"hole.{i}"].float() for i in range(len(region))]),
+        Volume.of(region, tensors, "clean", held),
+        Volume.of(region, tensors, "hole", held),
         tensors["low"],
         tensors["high"],
     )
@@ -128,39 +150,50 @@ def load_prepared(folder: Path) -> Prepared | None:
 def fill_in_light(
     prepared: Prepared,
     made: Volume | None,
+    folder: Path,
     wanted: Collection[int] | None = None,
     *,
     grain: int | None = None,
 ) -> Fill:
     """The fill in light, frame by frame: what the shot has shown, and what the engine has made.
 
-    wanted: frame numbers; left out, all. grain: the seed of the plate's grain that is laid on what
-    was made; None lays none.
+    made: None takes the smooth fill. folder: it lies on its disk, so that it may be larger than
+    memory. wanted: frame numbers; left out, all. grain: the seed of the plate's grain that is laid
+    on what was made; None lays none.
 
     Raises:
         InfusionError: when it holds what is no number.
+        TryAgainError: when the disk is full.
     """
-    light: Fill = {}
-    for i, (frame, box) in enumerate(zip(prepared.shot.numbers, prepared.plan.holes, strict=True)):
-        if box.empty or (wanted is not None and frame not in wanted):
-            continue
-        x = prepared.shot.clean.view(i, box).clone()
+    shot, holes = prepared.shot, prepared.plan.holes
+    chosen = [
+        i
+        for i, (frame, box) in enumerate(zip(shot.numbers, holes, strict=True))
+        if not box.empty and (wanted is None or frame in wanted)
+    ]
+    light = Volume.scratch([holes[i] for i in chosen], len(shot.low), folder)
+    for i, room in zip(chosen, light.data, strict=True):
+        box, frame = holes[i], shot.numbers[i]
+        x = shot.clean.view(i, box).clone()
         if made is None:
             x = prepared.smooth(i, box)
         else:
             inner = made.boxes[i].intersect(box)
             rows, columns = box.slices(inner)
             x[:, rows, columns] = made.view(i, inner).cpu()
+            made.rest()
         if grain is not None and prepared.grain is not None:
-            fill = prepared.shot.hole.view(i, box)[0] > 0
+            fill = shot.hole.view(i, box)[0] > 0
             x = prepared.grain.lay(x, fill, grain, frame, box)
-        light.setdefault(frame, []).append((box, prepared.working.decode(x)))
-    if not all(torch.isfinite(pixels).all() for parts in light.values() for _, pixels in parts):
-        raise InfusionError(
-            "the fill holds values that are not finite: training went astray",
-            "try another --seed, or --precision float32",
-        )
-    return light
+        room.copy_(prepared.working.decode(x))
+        if not torch.isfinite(room).all():
+            raise InfusionError(
+                "the fill holds values that are not finite: training went astray",
+                "try another --seed, or --precision float32",
+            )
+        shot.rest()
+        light.rest()
+    return Fill(tuple(shot.numbers[i] for i in chosen), light)
 
 
 def _edges(box: Box) -> list[int]:

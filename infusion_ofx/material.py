@@ -38,8 +38,7 @@ class Hole:
     box: Box
     """Round all of it; empty where there is nothing to fill."""
     alpha: Array
-    """(height, width) of the box: how much of the fill each pixel takes, float32 in [0, 1]; from
-    ``plan_work`` whether it takes any, boolean."""
+    """(height, width) of the box: how much of the fill each pixel takes, float32 in [0, 1]."""
 
     @property
     def nbytes(self) -> int:

@@ -131,19 +131,21 @@ def make(
     reach: int,
     tile: int,
     voxels: int,
+    block: int,
 ) -> Plan:
     """Lays out the work in one region.
 
     holes: the hole's box in each frame, empty where there is none. frame: the pixels that there
     are. frames, overlap, context, reach, tile: as in Recipe. voxels: most pixels times frames to
-    load; the hole and its context are loaded even when they are more.
+    load; the hole and its context are loaded even when they are more. block: most of them in one of
+    the plan's blocks, if a window is not more.
     """
     windows = tuple(_windows(holes, frame, frames, overlap, context, tile))
     sampled = tuple(
         _around(window.box for window in windows if window.start <= i < window.stop)
         for i in range(len(holes))
     )
-    blocks = _blocks(windows, frame, reach)
+    blocks = _blocks(windows, frame, reach, block)
     few, many = 0, reach if blocks else 0
     while few < many:
         middle = (few + many + 1) // 2
@@ -194,9 +196,9 @@ def _around(boxes: Sequence[Box] | Iterator[Box]) -> Box:
     return reduce(Box.union, (box for box in boxes if not box.empty), _NONE)
 
 
-def _blocks(windows: Sequence[Window], frame: Box, reach: int) -> list[Window]:
+def _blocks(windows: Sequence[Window], frame: Box, reach: int, most: int) -> list[Window]:
     """Stretches of windows with one box each: neighbours are joined as long as what is loaded for
-    the one is not much more than for the two."""
+    the one is not much more than for the two, and at ``most`` so much."""
     spans: dict[tuple[int, int], Box] = {}
     for window in windows:
         span = (window.start, window.stop)
@@ -208,7 +210,7 @@ def _blocks(windows: Sequence[Window], frame: Box, reach: int) -> list[Window]:
         alone = own.grown(reach, frame).voxels
         if blocks:
             whole = Window(blocks[-1].start, stop, blocks[-1].box.union(box))
-            if whole.grown(reach, frame).voxels <= _LEVEL * (apart + alone):
+            if whole.grown(reach, frame).voxels <= min(_LEVEL * (apart + alone), most):
                 blocks[-1], apart = whole, apart + alone
                 continue
         blocks.append(own)

@@ -8,10 +8,10 @@ from itertools import chain
 
 from infusion_ofx import plan
 from infusion_ofx.errors import JobError
-from infusion_ofx.estimate import REGION_BYTES, largest_tile, memory, window_voxels
+from infusion_ofx.estimate import largest_tile, memory, window_voxels
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
-from infusion_ofx.regions import split
+from infusion_ofx.regions import Extent, split
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 
@@ -20,15 +20,19 @@ __all__ = ["READERS", "lay_out", "plan_work"]
 WORTH = 1.5
 """How many times the work holes must be as one region before they are told apart."""
 
+MOST_LOADED = 2**28
+"""Pixels times frames that are loaded to train on, at most, if the hole and its context are not
+more: 4 GiB of the disk."""
+
 READERS = 4
 """Frames that are decoded side by side."""
 
 
 def plan_work(
     material: Material, on_frame: Callable[[int], None] = lambda frames: None
-) -> tuple[list[Hole], Plan]:
-    """Reads every matte and lays out the work; touches no pixel of the plate. Returns each frame's
-    hole, and the plan.
+) -> tuple[list[Extent], Plan]:
+    """Reads every matte and lays out the work; touches no pixel of the plate. Returns where each
+    frame's hole is, and the plan.
 
     on_frame: told how many mattes are read.
 
@@ -39,12 +43,12 @@ def plan_work(
     recipe, budget, frames = material.recipe, int(material.job.memory * 2**30), material.frames
     holes = []
     for _, hole in read_ahead(
-        frames, lambda frame: _hard(material, frame), budget=budget // 8, threads=READERS
+        frames, lambda frame: _hole(material, frame), budget=budget // 8, threads=READERS
     ):
-        holes.append(hole)
+        holes.append(Extent.of(hole))
         on_frame(len(holes))
     layout = _fewest(material, holes)
-    needed = memory(recipe, layout) if layout.windows else 0
+    needed = memory(recipe, layout, prior=material.job.prior != "off") if layout.windows else 0
     if needed > budget:
         raise JobError(
             f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
@@ -59,7 +63,7 @@ def plan_work(
     return holes, layout
 
 
-def _fewest(material: Material, holes: Sequence[Hole]) -> Plan:
+def _fewest(material: Material, holes: Sequence[Extent]) -> Plan:
     """The plan with the holes as regions of their own, where that is clearly less work than the
     plan with all of them as one."""
     whole = lay_out(material, [hole.box for hole in holes])
@@ -88,19 +92,20 @@ def lay_out(
                 context=recipe.context,
                 reach=recipe.reach,
                 tile=largest_tile(recipe, budget),
-                voxels=budget // 4 // REGION_BYTES // regions,
+                voxels=MOST_LOADED // regions,
+                block=recipe.block if recipe.patches else MOST_LOADED,
             )
             for start in range(0, len(holes), length)
         ),
     )
 
 
-def _covers(hole: Hole, data: Box) -> bool:
-    return hole.box == data and bool(hole.alpha.all())
+def _covers(hole: Extent, data: Box) -> bool:
+    return hole.box == data and hole.pixels == data.height * data.width
 
 
-def _hard(material: Material, frame: int) -> Hole:
-    """The hole with a yes or no for each pixel, which is all that the engine wants to know."""
+def _hole(material: Material, frame: int) -> Hole:
+    """A frame's hole, where it may be filled as the job wants it."""
     hole = material.hole(frame)
     if material.job.in_place and ((hole.alpha > 0) & (hole.alpha < 1)).any():
         raise JobError(
@@ -108,4 +113,4 @@ def _hard(material: Material, frame: int) -> Hole:
             "every later run",
             "write to another --output, or use a hard matte without --feather",
         )
-    return Hole(hole.box, hole.alpha > 0)
+    return hole

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import JobError
 from infusion_ofx.grain import Grain
-from infusion_ofx.material import Hole, Material
+from infusion_ofx.material import Material
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.planning import READERS, lay_out
+from infusion_ofx.regions import Extent
 from infusion_ofx.routing import Routed, route
-from infusion_ofx.score_self import plant
+from infusion_ofx.score_self import plant, stretch
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
@@ -107,8 +109,9 @@ class Prepared:
 
 def prepare(
     material: Material,
-    holes: list[Hole],
+    holes: Sequence[Extent],
     layout: Plan,
+    folder: Path,
     on_frame: Callable[[int], None],
     on_seen: Callable[[Sequence[Routed]], None] = lambda seen: None,
     on_looked: Callable[[int], None] = lambda frames: None,
@@ -116,28 +119,28 @@ def prepare(
     """Reads the planned region of the plate, fills what the shot itself has shown of the hole
     (routing.py), and takes it to the working range.
 
-    Plate pixels that are not finite count as hole: the network never sees them. on_frame: told how
+    Plate pixels that are not finite count as hole: the network never sees them. folder: the shot
+    lies on its disk while it is worked on, so that it may be longer than memory. on_frame: told how
     many frames are read. on_looked: told of how many it is known what others show of them. on_seen:
     told once what the shot has shown, frame by frame, or nothing.
 
     Raises:
         JobError: when nothing of the region is known.
         SequenceError: when a frame cannot be read.
+        TryAgainError: when the disk is full.
     """
-    unknown, light = [], []
+    channels = len(material.channels)
+    clean, hole = (Volume.scratch(layout.region, n, folder) for n in (channels, 1))
     for i, pixels in _read_region(material, layout):
         plate = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         frame = i % layout.length
         data = material.plate.data(material.frames[frame])
         bad = _unknown(plate, holes[frame], layout.region[i], data)
-        unknown.append(bad)
-        light.append(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
+        hole.data[i].copy_(bad)
+        clean.data[i].copy_(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
+        _rest(clean, hole)
         on_frame((i + 1) // layout.regions)
-    clean, hole = Volume(layout.region, light), Volume(layout.region, unknown)
-    seen = _seen(material, clean, hole, layout, on_looked)
-    on_seen(seen)
-    layout = _with_seen(material, clean, hole, layout, seen)
-    del seen
+    layout = _with_seen(material, clean, hole, layout, folder, on_seen, on_looked)
     known = _known(clean, hole, layout.sampled)
     if not known.shape[1]:
         known = _known(clean, hole, layout.region)
@@ -150,8 +153,9 @@ def prepare(
     if near.shape[1] < ENOUGH:
         near = known
     working = Working.fit(near, decorrelate=material.recipe.decorrelate, limits=known)
-    for i, linear in enumerate(light):  # in the list that ``clean`` holds: one frame twice at most
-        light[i] = working.encode(linear) * (1 - unknown[i])
+    for linear, unknown in zip(clean.data, hole.data, strict=True):
+        linear.copy_(working.encode(linear) * (1 - unknown))
+        _rest(clean, hole)
     coded = working.encode(known)
     shot = Shot(material.frames * layout.regions, clean, hole, coded.amin(1), coded.amax(1))
     planted = None
@@ -174,10 +178,15 @@ def _plant(
     own, box = slice(first, first + layout.length), layout.region[first]
     if len(set(layout.region[own])) > 1:
         return None, layout
-    found = plant(torch.stack(shot.hole.data[own])[:, 0].numpy() > 0)
+    sizes = []
+    for frame in shot.hole.data[own]:
+        sizes.append(int(frame.count_nonzero()))
+        shot.rest()
+    frames = stretch(sizes)
+    start = first + frames.start
+    found = plant(torch.stack([shot.hole.data[first + i][0] for i in frames]).numpy() > 0)
     if found is None:
         return None, layout
-    start = first + found.start
     height, width = found.mask.shape[1:]
     top, left = box.top + found.top, box.left + found.left
     planted = Box(top, left, top + height, left + width)
@@ -198,33 +207,6 @@ def _plant(
     )
 
 
-def _seen(
-    material: Material,
-    clean: Volume,
-    unknown: Volume,
-    layout: Plan,
-    on_looked: Callable[[int], None],
-) -> list[Routed]:
-    """What other frames show of the hole, as the plan's lists run; nothing where the job does not
-    want it, or where that is too little in every region."""
-    if material.job.prior == "off":
-        return []
-
-    def look(start: int) -> list[Routed]:
-        own = slice(start, start + layout.length)
-        return route(
-            clean.data[own], unknown.data[own], layout.region[own], layout.holes[own],
-            all_that_is_seen=_shown_only(material),
-            on_frame=lambda done: on_looked((start + done) // layout.regions),
-        )  # fmt: skip
-
-    found = [look(start) for start in layout.starts]
-    if not any(found):
-        return []
-    nothing = [Routed.nothing(len(material.channels))] * layout.length
-    return list(chain.from_iterable(own or nothing for own in found))
-
-
 def _shown_only(material: Material) -> bool:
     """Whether nothing is to be made up."""
     return material.job.prior == "only" or material.job.method == "prior"
@@ -235,27 +217,43 @@ def _with_seen(
     clean: Volume,
     unknown: Volume,
     layout: Plan,
-    seen: Sequence[Routed],
+    folder: Path,
+    on_seen: Callable[[Sequence[Routed]], None],
+    on_looked: Callable[[int], None],
 ) -> Plan:
-    """Puts what was seen of the hole into it, and plans what is left to be made up."""
+    """Puts what other frames show of the hole into it, where the job wants that and some region has
+    enough of it, and plans what is left to be made up."""
+    if material.job.prior == "off":
+        on_seen([])
+        return layout
+    room = Volume.scratch(layout.holes, len(material.channels) + 2, folder)
+
+    def look(start: int) -> list[Routed]:
+        own = slice(start, start + layout.length)
+        return route(
+            clean[own], unknown[own], room[own], all_that_is_seen=_shown_only(material),
+            on_frame=lambda done: on_looked((start + done) // layout.regions),
+        )  # fmt: skip
+
+    found = [look(start) for start in layout.starts]
+    nothing = [Routed.nothing(len(material.channels))] * layout.length
+    seen = list(chain.from_iterable(own or nothing for own in found)) if any(found) else []
+    on_seen(seen)
     for i, part in enumerate(seen):
-        if not part.box.empty:
-            clean.view(i, part.box).copy_(
-                torch.where(part.taken, part.light.to(clean.data[i].dtype), clean.view(i, part.box))
-            )
+        if part.pixels:
+            own = clean.view(i, part.box)
+            own.copy_(torch.where(part.taken, part.light, own))
             unknown.view(i, part.box)[:, part.taken] = 0
+        _rest(clean, unknown, room)
     if _shown_only(material):
         return replace(layout, windows=())
     if not seen:
         return layout
-    rest = lay_out(
-        material,
-        [
-            box if box.empty else box.tight(unknown.view(i, box)[0].numpy())
-            for i, box in enumerate(layout.holes)
-        ],
-        regions=layout.regions,
-    )
+    left = []
+    for i, box in enumerate(layout.holes):
+        left.append(box if box.empty else box.tight(unknown.view(i, box)[0].numpy()))
+        unknown.rest()
+    rest = lay_out(material, left, regions=layout.regions)
     return replace(layout, windows=rest.windows, sampled=rest.sampled)
 
 
@@ -270,7 +268,7 @@ def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]
     return read_ahead(range(len(layout.region)), load, budget=budget, threads=READERS)
 
 
-def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
+def _unknown(plate: Tensor, hole: Extent, box: Box, data: Box) -> Tensor:
     """(1, height, width) of the box, float32: 1 in the hole, where the plate is not finite, and
     outside the frame's data window."""
     unknown = (~torch.isfinite(plate).all(0, keepdim=True)).float()
@@ -281,7 +279,7 @@ def _unknown(plate: Tensor, hole: Hole, box: Box, data: Box) -> Tensor:
     here = hole.box.intersect(box)  # a region has a part of the hole, perhaps one of another region
     if not here.empty:
         rows, columns = box.slices(here)
-        part = hole.alpha[hole.box.slices(here)]
+        part = hole.inside()[hole.box.slices(here)]
         inside = torch.from_numpy(np.ascontiguousarray(part)).float()
         unknown[0, rows, columns] = torch.maximum(unknown[0, rows, columns], inside)
     return unknown
@@ -301,5 +299,12 @@ def _known(light: Volume, unknown: Volume, boxes: Iterable[Box], most: int = 1_0
     columns = [torch.zeros(light.data[0].shape[0], 0)]
     for i, box in held:
         chosen = unknown.view(i, box).flatten()[::step] == 0
-        columns.append(light.view(i, box).flatten(1)[:, ::step][:, chosen].float())
+        columns.append(light.view(i, box).flatten(1)[:, ::step][:, chosen])
+        _rest(light, unknown)
     return torch.cat(columns, 1)
+
+
+def _rest(*volumes: Volume) -> None:
+    """Lets go of the memory of what was looked at."""
+    for volume in volumes:
+        volume.rest()

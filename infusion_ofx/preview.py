@@ -90,7 +90,7 @@ class Preview:
         kept = checkpoint.load(folder.work / _KEPT)
         if kept is None:
             return None
-        tensors, facts = kept
+        tensors, facts = kept.tensors, kept.facts
         frames = tuple(facts["frames"])
         boxes = tuple(Box(*edges) for edges in facts["boxes"])
         pictures: dict[str, list[Tensor]] = {}
@@ -114,7 +114,7 @@ class Preview:
         if "prior" in self.pictures:
             rows |= {"prior": self._light("prior"), "confidence": self._all("confidence")}
         if fill is not None:
-            filled = [self._filled(k, fill[frame]) for k, frame in enumerate(self.frames)]
+            filled = [self._filled(k, fill.parts(frame)) for k, frame in enumerate(self.frames)]
             apart = [np.abs(f - p) for f, p in zip(filled, rows["plate"], strict=True)]
             rows |= {"fill": filled, "difference": apart}
         contact_sheet(

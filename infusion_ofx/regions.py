@@ -5,16 +5,19 @@ Otherwise two markers at opposite ends of an 8K plate would be one hole as wide 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from infusion_ofx.material import Hole
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["split"]
+__all__ = ["Extent", "split"]
 
 CELL = 8
 """Pixels across of what is told apart."""
@@ -23,7 +26,32 @@ MOST = 16
 """Regions. Each is read, loaded and trained on for the whole length of the shot."""
 
 
-def split(holes: Sequence[Hole], apart: int) -> list[list[Box]]:
+@dataclass(frozen=True)
+class Extent:
+    """Where a frame's hole is, in so little memory that a long shot has all of them."""
+
+    box: Box
+    """Round all of it; empty where there is nothing to fill."""
+    pixels: int
+    """How many there are to be filled."""
+    packed: bytes
+    """One bit for each pixel of the box, row by row, deflated."""
+
+    @classmethod
+    def of(cls, hole: Hole) -> Extent:
+        """Where a hole is; how much of the fill a pixel takes is left out."""
+        inside = hole.alpha > 0
+        packed = zlib.compress(np.packbits(inside).tobytes(), 1)
+        return cls(hole.box, int(np.count_nonzero(inside)), packed)
+
+    def inside(self) -> NDArray[np.bool_]:
+        """(height, width) of the box: which pixels are to be filled."""
+        shape = self.box.height, self.box.width
+        bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).view(bool)
+
+
+def split(holes: Sequence[Extent], apart: int) -> list[list[Box]]:
     """The boxes of each region's holes, frame by frame; empty where a region has none in a frame.
 
     Holes belong together when, over the whole shot, they come within ``apart`` pixels of each
@@ -49,19 +77,19 @@ def split(holes: Sequence[Hole], apart: int) -> list[list[Box]]:
     return _joined(regions)
 
 
-def _cells(hole: Hole, area: Box) -> tuple[np.ndarray, np.ndarray]:
+def _cells(hole: Extent, area: Box) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of the cell of each pixel of the hole."""
-    y, x = np.nonzero(hole.alpha)
+    y, x = np.nonzero(hole.inside())
     return (y + hole.box.top - area.top) // CELL, (x + hole.box.left - area.left) // CELL
 
 
-def _part(hole: Hole, area: Box, cells: np.ndarray) -> Box:
+def _part(hole: Extent, area: Box, cells: np.ndarray) -> Box:
     """Round the pixels of the hole that lie in ``cells``."""
     if hole.box.empty:
         return hole.box
     rows = (np.arange(hole.box.top, hole.box.bottom) - area.top) // CELL
     columns = (np.arange(hole.box.left, hole.box.right) - area.left) // CELL
-    return hole.box.tight((hole.alpha > 0) & cells[np.ix_(rows, columns)])
+    return hole.box.tight(hole.inside() & cells[np.ix_(rows, columns)])
 
 
 def _joined(regions: list[list[Box]]) -> list[list[Box]]:

@@ -6,7 +6,7 @@ what it makes up continues them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infusion_ofx.prior.propagate import Prior, propagate
+from infusion_ofx.engine.volume import Volume
+from infusion_ofx.prior.propagate import Shown, propagate
 from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Routed", "route"]
@@ -35,62 +36,81 @@ class Routed:
     """What the prior gives of one frame."""
 
     box: Box
-    light: Tensor
-    """(C, height, width) of the box."""
-    taken: Tensor
-    """(height, width) of the box, boolean: where it is taken."""
-    confidence: Tensor
-    """(height, width) of the box, 0 to 1; 0 where no other frame shows it."""
+    layers: Tensor
+    """(C + 2, height, width) of the box: the light, the confidence, and 1 where it is taken."""
+    pixels: int = 0
+    """How many are taken."""
+
+    @property
+    def light(self) -> Tensor:
+        """(C, height, width) of the box."""
+        return self.layers[:-2]
+
+    @property
+    def confidence(self) -> Tensor:
+        """(height, width) of the box, 0 to 1; 0 where no other frame shows it."""
+        return self.layers[-2]
+
+    @property
+    def taken(self) -> Tensor:
+        """(height, width) of the box, boolean: where it is taken."""
+        return self.layers[-1] > 0
 
     @classmethod
     def nothing(cls, channels: int) -> Routed:
         """What a frame gets of which nothing is shown."""
-        none = torch.zeros(0, 0)
-        return cls(Box(0, 0, 0, 0), torch.zeros(channels, 0, 0), none > 0, none)
+        return cls(Box(0, 0, 0, 0), torch.zeros(channels + 2, 0, 0))
 
 
 def route(
-    light: Sequence[Tensor],
-    unknown: Sequence[Tensor],
-    boxes: Sequence[Box],
-    holes: Sequence[Box],
+    clean: Volume,
+    unknown: Volume,
+    into: Volume,
     *,
     all_that_is_seen: bool,
     on_frame: Callable[[int], None] = lambda frames: None,
 ) -> list[Routed]:
     """What the shot has shown of its holes, frame by frame; an empty list where that is too little.
 
-    light: (C, H, W) a frame, scene-linear. unknown: (1, H, W) a frame, 1 where it is not known.
-    boxes: what of the plate each frame covers. holes: the box of each frame's matte; what else is
-    unknown is left alone. all_that_is_seen: takes every pixel that another frame shows, trusted or
-    not.
+    clean: (C, H, W) a frame, scene-linear. unknown: (1, H, W) a frame, 1 where it is not known.
+    into: (C + 2, H, W) a frame of the box of its matte, all 0: where what is found is kept; what
+    else is unknown is left alone. all_that_is_seen: takes every pixel that another frame shows,
+    trusted or not. on_frame: told how many frames are done.
     """
-    prior = propagate(
-        [frame.permute(1, 2, 0).numpy() for frame in light],
-        [frame[0].numpy() > 0 for frame in unknown],
-        boxes,
-        on_frame,
+
+    def rest() -> None:
+        for volume in (clean, unknown, into):
+            volume.rest()
+
+    shown = propagate(
+        [frame.permute(1, 2, 0).numpy() for frame in clean.data],
+        [frame[0].numpy() for frame in unknown.data],
+        clean.boxes,
+        rest,
     )
-    routed, taken, wanted = [], 0, 0
-    for i, hole in enumerate(holes):
-        found = _frame(prior, i, unknown[i], boxes[i], hole, 0.0 if all_that_is_seen else TRUSTED)
-        routed.append(found)
-        taken += int(found.taken.sum())
-        wanted += int((unknown[i] > 0).sum())
+    routed, wanted = [], 0
+    for i, found in enumerate(shown):
+        routed.append(_frame(found, i, unknown, into, 0.0 if all_that_is_seen else TRUSTED))
+        wanted += int(unknown.data[i].count_nonzero())
+        on_frame(i + 1)
+    taken = sum(part.pixels for part in routed)
     return routed if taken > LEAST_SHARE * wanted or all_that_is_seen else []
 
 
-def _frame(prior: Prior, i: int, unknown: Tensor, own: Box, hole: Box, least: float) -> Routed:
-    box = prior.boxes[i].intersect(hole)
-    inner = prior.boxes[i].slices(box)
-    sure = prior.confidence[i][inner]
+def _frame(shown: Shown, i: int, unknown: Volume, into: Volume, least: float) -> Routed:
+    box = shown.box.intersect(into.boxes[i])
+    if box.empty:
+        return Routed.nothing(into.data[i].shape[0] - 2)
+    inner = shown.box.slices(box)
+    sure = shown.confidence[inner]
     taken = sure > least
     if taken.any() and least:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SPECK, SPECK))
         mask = taken.astype(np.uint8)
         joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc)
         taken = (cv2.morphologyEx(joined, cv2.MORPH_OPEN, disc) > 0) & (sure > 0)
-    taken &= unknown[0][own.slices(box)].numpy() > 0
-    light = np.ascontiguousarray(prior.light[i][inner].transpose(2, 0, 1))
-    confidence = torch.from_numpy(np.ascontiguousarray(sure))
-    return Routed(box, torch.from_numpy(light), torch.from_numpy(taken), confidence)
+    taken &= unknown.view(i, box)[0].numpy() > 0
+    layers = into.view(i, box)
+    layers[:-2] = torch.from_numpy(shown.light[inner]).permute(2, 0, 1)
+    layers[-2], layers[-1] = torch.from_numpy(sure), torch.from_numpy(taken)
+    return Routed(box, layers, int(taken.sum()))

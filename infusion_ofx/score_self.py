@@ -8,7 +8,7 @@ shot gives the same planted hole and the same score.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from infusion_ofx.score import scores
 
-__all__ = ["Planting", "judge", "plant"]
+__all__ = ["Planting", "judge", "plant", "stretch"]
 
 STRETCH = 16
 """Frames that a planted hole lasts, at most: those round the frame whose hole is the largest."""
@@ -40,29 +40,31 @@ Clip = NDArray[Any]
 class Planting:
     """Where a hole is planted, in rows and columns of the masks that ``plant`` was given."""
 
-    start: int
-    """First frame, counted from 0."""
     top: int
     left: int
     mask: Mask
     """(t, h, w): the planted hole."""
 
 
+def stretch(sizes: Sequence[int]) -> range:
+    """The frames that a planted hole lasts, by how many pixels are unknown in each frame."""
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    start = min(max(largest - STRETCH // 2, 0), max(len(sizes) - STRETCH, 0))
+    return range(start, min(start + STRETCH, len(sizes)))
+
+
 def plant(unknown: Mask) -> Planting | None:
     """A place for a hole like that of a shot, or None where there is no room.
 
-    unknown: (T, H, W), bool; the hole and whatever else is not known. The nearest place is taken
-    that holds most of it: what is close is most like what is missing.
+    unknown: (t, H, W), bool, of the frames that it lasts; the hole and whatever else is not known.
+    The nearest place is taken that holds most of it: what is close is most like what is missing.
     """
-    sizes = unknown.sum(axis=(1, 2))
-    if not sizes.any():
+    if not unknown.any():
         return None
-    start = min(max(int(sizes.argmax()) - STRETCH // 2, 0), max(len(unknown) - STRETCH, 0))
-    stretch = unknown[start : start + STRETCH]
-    rows, columns = (np.flatnonzero(stretch.any(axis=(0, axis))) for axis in (2, 1))
+    rows, columns = (np.flatnonzero(unknown.any(axis=(0, axis))) for axis in (2, 1))
     top, left = int(rows[0]), int(columns[0])
-    shape = stretch[:, top : rows[-1] + 1, left : columns[-1] + 1]
-    taken = _grown(stretch)
+    shape = unknown[:, top : rows[-1] + 1, left : columns[-1] + 1]
+    taken = _grown(unknown)
     found = []
     for y, x in _places(taken.shape, shape.shape):
         here = shape & ~taken[:, y : y + shape.shape[1], x : x + shape.shape[2]]
@@ -72,7 +74,7 @@ def plant(unknown: Mask) -> Planting | None:
         return None
     _, y, x = max(place[1:] for place in found if place[0] >= ENOUGH * most)
     mask = shape & ~taken[:, y : y + shape.shape[1], x : x + shape.shape[2]]
-    return Planting(start, y, x, mask)
+    return Planting(y, x, mask)
 
 
 def _places(room: tuple[int, ...], size: tuple[int, ...]) -> Iterator[tuple[int, int]]:

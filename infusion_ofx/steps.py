@@ -19,22 +19,25 @@ from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
+from infusion_ofx.estimate import held, memory
 from infusion_ofx.estimate import work as work_of
 from infusion_ofx.folder import JobFolder, Record, read_json, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.kept import (
     Fill,
     fill_in_light,
+    has_fill,
     load_fill,
     load_prepared,
     save_fill,
     save_prepared,
 )
 from infusion_ofx.leftovers import CPU_TASKS, forget, stages_of, tidy
-from infusion_ofx.material import Hole, Material, open_material, recipe_of
+from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.planning import plan_work
 from infusion_ofx.prepare import Prepared, prepare
 from infusion_ofx.preview import Sheets
+from infusion_ofx.regions import Extent
 from infusion_ofx.routing import Routed
 from infusion_ofx.watch import Watch
 
@@ -83,7 +86,7 @@ class Steps:
 
     def is_filled(self) -> bool:
         """Whether every take's fill is there, so that only ``assemble`` is left."""
-        return all(load_fill(self.folder.work, take) is not None for take in self.takes)
+        return all(has_fill(self.folder.work, take) for take in self.takes)
 
     def prepare(self) -> Prepared | None:
         """The region of the plate that the engine works on, made or found; None without a hole."""
@@ -95,10 +98,10 @@ class Steps:
         if not layout.windows:
             matte = self.job.matte
             self.watch.meter.say(f"the matte {matte!r} is empty: the plate is copied as it is")
-            self._keep_fill({})
+            self._keep_fill(Fill((), Volume((), [])))
             return None
         prepared = prepare(
-            self.material, holes, layout, self.watch.reading(frames, 1),
+            self.material, holes, layout, self.folder.work, self.watch.reading(frames, 1),
             partial(self._seen, holes), self.watch.reading(frames, 2),
         )  # fmt: skip
         if not prepared.plan.windows:
@@ -154,7 +157,7 @@ class Steps:
 
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
-        left = [take for take in self.takes if load_fill(self.folder.work, take) is None]
+        left = [take for take in self.takes if not has_fill(self.folder.work, take)]
         needless = {"patch"} if recipe.steps and prepared.planted is None else set()
         work = [
             (s, cost)
@@ -162,8 +165,11 @@ class Steps:
             if wanted(s) and (s.kind == "train" or s.take in left) and s.kind not in needless
         ]
         self.watch.expect(work)
+        needed = memory(recipe, prepared.plan, prior=False) + held(prepared.plan)
+        resident = needed <= self.job.memory * 2**30
         engine = Engine(
-            prepared.shot.to(self.compute.device), prepared.plan, recipe, self.compute,
+            prepared.shot.to(self.compute.device, resident=resident),
+            prepared.plan, recipe, self.compute,
             seed=self.job.seed, folder=self.folder.work, held_out=prepared.held_out,
         )  # fmt: skip
         last = {s.take: s for s in engine.stages}  # of each take
@@ -226,12 +232,12 @@ class Steps:
         self, prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None
     ) -> Fill:
         grain = self.job.seed if self.job.grain == "auto" else None
-        return fill_in_light(prepared, made, wanted, grain=grain)
+        return fill_in_light(prepared, made, self.folder.work, wanted, grain=grain)
 
-    def _seen(self, holes: Sequence[Hole], seen: Sequence[Routed]) -> None:
+    def _seen(self, holes: Sequence[Extent], seen: Sequence[Routed]) -> None:
         """Told what other frames show of the holes."""
         if seen:
-            share = sum(int(part.taken.sum()) for part in seen) / sum(h.alpha.sum() for h in holes)
+            share = sum(part.pixels for part in seen) / sum(hole.pixels for hole in holes)
             self.watch.meter.say(
                 f"other frames show {share:.0%} of the hole: it is taken from there"
             )

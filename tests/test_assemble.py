@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from infusion_ofx.assemble import assemble
+from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import IncompleteError, MissingStepError
 from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill
@@ -34,8 +36,11 @@ def material_of(shot: Shot, **settings: Any) -> Material:
 
 def grey(material: Material, value: float = 0.25) -> Fill:
     """One value over the box of each hole."""
-    boxes = {frame: material.hole(frame).box for frame in material.frames}
-    return {n: [(b, torch.full((3, b.height, b.width), value))] for n, b in boxes.items()}
+    boxes = [material.hole(frame).box for frame in material.frames]
+    return Fill(
+        material.frames,
+        Volume.make(boxes, lambda i, box: torch.full((3, box.height, box.width), value)),
+    )
 
 
 def paint(path: str | Path, channels: list[str], box: Box, value: float) -> None:
@@ -102,9 +107,9 @@ def test_frames_are_counted_one_by_one_and_nothing_else_is_left(shot: Shot) -> N
 
 def test_a_fill_that_leaves_a_part_of_the_hole_open_is_refused(shot: Shot) -> None:
     material = material_of(shot)
-    short = grey(material)
-    [(box, light)] = short[1004]
-    short[1004] = [(Box(box.top, box.left, box.bottom - 1, box.right), light[:, :-1])]
+    whole = grey(material)
+    cut = [replace(box, bottom=box.bottom - (i == 3)) for i, box in enumerate(whole.light.boxes)]
+    short = Fill(whole.numbers, Volume.make(cut, whole.light.view))
     with pytest.raises(MissingStepError, match="does not cover the hole of frame 1004"):
         assemble(material, short, lambda done: None)
     assert not (shot.folder / "out" / "plate.1004.exr").exists()

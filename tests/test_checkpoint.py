@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
@@ -32,11 +33,11 @@ def _tensors() -> dict[str, Tensor]:
     }
 
 
-def _same(found: tuple[dict[str, Tensor], dict[str, Any]] | None) -> bool:
+def _same(found: checkpoint.Kept | None) -> bool:
     """Whether what was loaded is what ``_tensors`` and ``FACTS`` are, bit for bit."""
-    if found is None or found[1] != FACTS or found[0].keys() != _tensors().keys():
+    if found is None or found.facts != FACTS or found.tensors.keys() != _tensors().keys():
         return False
-    return all(_equal(tensor, found[0][name]) for name, tensor in _tensors().items())
+    return all(_equal(tensor, found.tensors[name]) for name, tensor in _tensors().items())
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
@@ -67,7 +68,7 @@ def test_memory_layout_and_gradients_do_not_matter(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "a", {"weight": weight.requires_grad_()}, {})
     found = checkpoint.load(tmp_path / "a")
     assert found is not None
-    assert torch.equal(found[0]["weight"], weight)
+    assert torch.equal(found.tensors["weight"], weight)
 
 
 def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
@@ -75,7 +76,33 @@ def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
         checkpoint.save(tmp_path / "a", {"x": torch.tensor(float(number))}, {"n": number})
     found = checkpoint.load(tmp_path / "a")
     assert found is not None
-    assert (found[0]["x"].item(), found[1]) == (2.0, {"n": 2})
+    assert (found.tensors["x"].item(), found.facts) == (2.0, {"n": 2})
+
+
+def test_what_is_loaded_needs_the_file_no_more(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "a", _tensors(), FACTS)
+    found = checkpoint.load(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "a").unlink()
+    assert found is not None
+    found.held.rest()
+    assert _same(found)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_library_reads_what_is_saved(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "a", _tensors(), FACTS)
+    found = load_file(tmp_path / "a")
+    assert found.keys() == _tensors().keys()
+    assert all(_equal(tensor, found[name]) for name, tensor in _tensors().items())
+
+
+def test_what_the_library_lays_out_is_read(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "a", _tensors(), FACTS)
+    with safe_open(tmp_path / "a", framework="pt") as file:
+        metadata = file.metadata()
+    save_file(_tensors(), tmp_path / "b", metadata)
+    assert _same(checkpoint.load(tmp_path / "b"))
 
 
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255))
@@ -86,6 +113,7 @@ def test_one_damaged_byte_is_never_taken_for_good(whole: bytes, place: int, valu
         path = Path(folder) / "checkpoint-0003-0000041.safetensors"
         path.write_bytes(damaged)
         found = checkpoint.load(path)
+        assert checkpoint.is_whole(path) == (found is not None)
     assert found is None or _same(found)
 
 
@@ -104,12 +132,11 @@ def test_a_file_that_was_cut_off_is_none(whole: bytes, share: float) -> None:
 
 
 def test_what_is_missing_or_not_ours_is_none(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"x": torch.zeros(2)}, tmp_path / "foreign")
     (tmp_path / "folder").mkdir()
     for name in ("missing", "foreign", "folder"):
         assert checkpoint.load(tmp_path / name) is None
+        assert not checkpoint.is_whole(tmp_path / name)
 
 
 def test_the_newest_whole_checkpoint_of_a_stage_is_found(tmp_path: Path) -> None:
@@ -121,7 +148,7 @@ def test_the_newest_whole_checkpoint_of_a_stage_is_found(tmp_path: Path) -> None
     for place in (2, 1, 0):
         found = checkpoint.newest(tmp_path, "train-01")
         assert found is not None
-        assert found[1] == {"place": place}
+        assert found.facts == {"place": place}
         raw = (tmp_path / names[place]).read_bytes()
         (tmp_path / names[place]).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     assert checkpoint.newest(tmp_path, "train-01") is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, choose
-from infusion_ofx.estimate import block_voxels, largest_tile, memory, window_voxels, work
+from infusion_ofx.estimate import block_voxels, held, largest_tile, memory, window_voxels, work
 from infusion_ofx.plan import Plan, make
 from infusion_ofx.sequence.frame import Box
 
@@ -27,6 +27,7 @@ def _plan(recipe: Recipe, hole: Box, frames: int = 20, plate: Box = PLATE) -> Pl
         reach=recipe.reach,
         tile=recipe.tile,
         voxels=10**9,
+        block=10**9,
     )
 
 
@@ -55,8 +56,8 @@ def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None
     both = replace(one, patches=True, takes=3)
     kinds = [stage.kind for stage, _ in work(both, plan)]
     assert (kinds.count("train"), kinds.count("sample"), kinds.count("patch")) == (1, 3, 3)
-    assert memory(both, plan) >= memory(one, plan)
-    assert memory(PATCHES, plan) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
+    assert memory(both, plan, prior=False) >= memory(one, plan, prior=False)
+    assert memory(PATCHES, plan, prior=True) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
     assert {stage.kind for stage, _ in work(PATCHES, plan)} == {"patch"}
 
 
@@ -76,22 +77,34 @@ def test_work_and_memory_go_with_the_hole_and_not_with_the_plate(
     hole = Box(400, 400, 400 + side, 400 + side)
     small = _plan(recipe, hole, frames)
     large = _plan(recipe, hole, frames, Box(0, 0, 4320, 7680))
-    assert memory(recipe, small) == memory(recipe, large)
+    assert memory(recipe, small, prior=True) == memory(recipe, large, prior=True)
     assert work(recipe, small) == work(recipe, large)
 
 
 @given(NAMES, st.integers(1, 300), st.integers(1, 300), st.integers(1, 30))
 def test_a_larger_hole_never_takes_less_memory(name: str, one: int, two: int, frames: int) -> None:
     recipe, sides = RECIPES[name], sorted((one, two))
-    needs = [memory(recipe, _plan(recipe, Box(300, 300, 300 + s, 300 + s), frames)) for s in sides]
+    plans = [_plan(recipe, Box(300, 300, 300 + s, 300 + s), frames) for s in sides]
+    needs = [memory(recipe, plan, prior=True) for plan in plans]
     assert needs[0] <= needs[1]
+
+
+@given(NAMES, st.integers(1, 300), st.booleans())
+def test_a_longer_shot_takes_no_more_memory_but_more_of_the_disk(
+    name: str, side: int, prior: bool
+) -> None:
+    recipe = replace(RECIPES[name], reach=64, patches=False)
+    hole = Box(300, 300, 300 + side, 300 + side)
+    short, long = (_plan(recipe, hole, frames) for frames in (400, 2000))
+    assert memory(recipe, short, prior=prior) == memory(recipe, long, prior=prior)
+    assert held(long) == 5 * held(short)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_the_estimate_of_an_ordinary_job_is_an_ordinary_number(name: str) -> None:
     recipe = choose(name)
     plan = _plan(recipe, Box(400, 400, 600, 700), frames=50)
-    assert 2**29 < memory(recipe, plan) < 64 * 2**30
+    assert 2**29 < memory(recipe, plan, prior=True) < 64 * 2**30
 
 
 @given(NAMES, st.floats(0.1, 4096))

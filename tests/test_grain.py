@@ -207,29 +207,37 @@ def _prepared(frames: list[Tensor]) -> Prepared:
 
 def _light(fill: Fill, frame: int) -> Tensor:
     """The light of a fill of one part."""
-    [(_, light)] = fill[frame]
+    [(_, light)] = fill.parts(frame)
     return light
 
 
-def test_the_finished_fill_has_the_grain_of_the_plate_in_light() -> None:
+def test_the_finished_fill_has_the_grain_of_the_plate_in_light(tmp_path: Path) -> None:
     prepared = _prepared(_grained())
     made = prepared.shot.clean
-    with_grain, without = (fill_in_light(prepared, made, grain=seed) for seed in (0, None))
+    with_grain, without = (
+        fill_in_light(prepared, made, tmp_path, grain=seed) for seed in (0, None)
+    )
     apart = torch.cat(
-        [(_light(with_grain, n).log() - _light(without, n).log()).flatten(1) for n in with_grain], 1
+        [
+            (_light(with_grain, n).log() - _light(without, n).log()).flatten(1)
+            for n in with_grain.numbers
+        ],
+        1,
     )
     rows, columns = BOX.slices(HOLE)
     plate = torch.cat([(f - RAMP)[:, rows, columns].flatten(1) for f in _grained()], 1)
     assert apart.std(1) / plate.std(1) == pytest.approx(np.ones(3), abs=0.15)
-    some = fill_in_light(prepared, made, [1003], grain=0)
-    assert list(some) == [1003] and torch.equal(_light(some, 1003), _light(with_grain, 1003))
+    some = fill_in_light(prepared, made, tmp_path, [1003], grain=0)
+    assert some.numbers == (1003,) and torch.equal(_light(some, 1003), _light(with_grain, 1003))
 
 
-def test_the_fill_of_a_plate_without_grain_is_left_to_the_bit() -> None:
+def test_the_fill_of_a_plate_without_grain_is_left_to_the_bit(tmp_path: Path) -> None:
     prepared = _prepared(CLEAN)
     made = prepared.shot.clean
-    with_grain, without = (fill_in_light(prepared, made, grain=seed) for seed in (0, None))
-    assert all(torch.equal(_light(with_grain, n), _light(without, n)) for n in without)
+    with_grain, without = (
+        fill_in_light(prepared, made, tmp_path, grain=seed) for seed in (0, None)
+    )
+    assert all(torch.equal(_light(with_grain, n), _light(without, n)) for n in without.numbers)
 
 
 def test_a_job_lays_grain_in_the_hole_alone_and_none_when_told_so(tmp_path: Path) -> None:
@@ -246,10 +254,10 @@ def test_a_job_lays_grain_in_the_hole_alone_and_none_when_told_so(tmp_path: Path
     assert (fills["auto"] != fills["off"])[~known].any()
 
 
-def test_what_the_shot_itself_shows_keeps_the_grain_it_has() -> None:
+def test_what_the_shot_itself_shows_keeps_the_grain_it_has(tmp_path: Path) -> None:
     prepared = _prepared(_grained())
     known = Volume(prepared.plan.region, [torch.zeros(1, BOX.height, BOX.width)] * FRAMES)
     shown = replace(prepared, shot=replace(prepared.shot, hole=known))
-    fills = [fill_in_light(shown, shown.shot.clean, grain=seed) for seed in (0, None)]
+    fills = [fill_in_light(shown, shown.shot.clean, tmp_path, grain=seed) for seed in (0, None)]
     assert shown.grain is not None
-    assert all(torch.equal(_light(fills[0], n), _light(fills[1], n)) for n in fills[1])
+    assert all(torch.equal(_light(fills[0], n), _light(fills[1], n)) for n in fills[1].numbers)

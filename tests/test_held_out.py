@@ -95,6 +95,7 @@ def test_a_job_that_chooses_keeps_the_error_and_its_pixels_do_not_depend_on_it(
     assert shot.pixels("watched") == shot.pixels("alone")
 
 
-def test_nothing_is_held_out_where_no_hole_is_planted(shot: Files) -> None:
+def test_nothing_is_held_out_where_no_hole_is_planted(shot: Files, tmp_path: Path) -> None:
     material = open_material(shot.job())
-    assert prepare(material, *plan_work(material), lambda done: None).held_out is None
+    prepared = prepare(material, *plan_work(material), tmp_path, lambda done: None)
+    assert prepared.held_out is None

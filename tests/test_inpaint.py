@@ -58,6 +58,7 @@ def _material(recipe: Recipe, holes: tuple[Box, ...] = HOLES) -> tuple[Shot, Pla
         reach=recipe.reach,
         tile=recipe.tile,
         voxels=10**6,
+        block=10**6,
     )
 
     def mask(i: int, box: Box) -> Tensor:
@@ -264,6 +265,23 @@ def test_a_moving_hole_is_filled_with_patches_in_blocks_that_go_on_from_each_oth
         assert torch.equal(patches.data[i][known], shot.clean.view(i, box)[known])
         rows, columns = box.slices(hole)
         assert patches.data[i][:, rows, columns].abs().min() > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_gpu_gives_the_same_pixels_whether_it_holds_the_shot_or_not(
+    kind: str, device: str, tmp_path: Path
+) -> None:
+    recipe, compute = KINDS[kind], Compute.choose(device)
+    shot, plan = _material(recipe)
+    fills = []
+    for resident in (True, False):
+        (folder := tmp_path / str(resident)).mkdir()
+        there = shot.to(compute.device, resident=resident)
+        fills.append(_filled(Engine(there, plan, recipe, compute, 0, folder)))
+    held, fetched = ([frame.cpu() for frame in fill.data] for fill in fills)
+    assert fills[0].device == compute.device and fills[1].device == torch.device("cpu")
+    assert _equal(held, fetched)
 
 
 @pytest.mark.gpu

@@ -10,7 +10,15 @@ import pytest
 import torch
 
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.kept import Fill, laid, load_fill, load_prepared, save_fill, save_prepared
+from infusion_ofx.kept import (
+    Fill,
+    has_fill,
+    laid,
+    load_fill,
+    load_prepared,
+    save_fill,
+    save_prepared,
+)
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.prepare import Planted, Prepared
 from infusion_ofx.sequence.frame import Box
@@ -72,16 +80,16 @@ def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: bo
 
 
 def test_a_fill_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    fill: Fill = {
-        -3: [(Box(-2, 4, 3, 9), torch.randn(3, 5, 5)), (Box(4, 4, 5, 9), torch.randn(3, 1, 5))],
-        7: [(Box(0, 0, 1, 1), torch.ones(1, 1, 1))],
-    }
-    save_fill(tmp_path, fill)
+    boxes = (Box(-2, 4, 3, 9), Box(0, 0, 1, 1), Box(4, 4, 5, 9))
+    light = [torch.randn(3, 5, 5), torch.ones(3, 1, 1), torch.randn(3, 1, 5)]
+    assert not has_fill(tmp_path)
+    save_fill(tmp_path, Fill((-3, 7, -3), Volume(boxes, light)))
     kept = load_fill(tmp_path)
-    assert kept is not None and kept.keys() == fill.keys()
-    for frame, parts in fill.items():
-        for (box, light), (own, found) in zip(parts, kept[frame], strict=True):
-            assert own == box and torch.equal(found, light)
+    assert kept is not None and kept.numbers == (-3, 7, -3) and has_fill(tmp_path)
+    for frame, places in ((-3, (0, 2)), (7, (1,)), (8, ())):
+        parts = kept.parts(frame)
+        assert [box for box, _ in parts] == [boxes[i] for i in places]
+        assert all(map(torch.equal, (found for _, found in parts), (light[i] for i in places)))
 
 
 def test_parts_are_laid_where_they_are_and_nothing_elsewhere() -> None:
@@ -94,10 +102,11 @@ def test_parts_are_laid_where_they_are_and_nothing_elsewhere() -> None:
 
 def test_what_is_damaged_or_missing_is_none(tmp_path: Path) -> None:
     assert load_fill(tmp_path) is None and load_prepared(tmp_path) is None
-    save_fill(tmp_path, {1: [(Box(0, 0, 2, 2), torch.ones(3, 2, 2))]})
+    save_fill(tmp_path, Fill((1,), Volume((Box(0, 0, 2, 2),), [torch.ones(3, 2, 2)])))
     save_prepared(tmp_path, _prepared())
     for path in tmp_path.iterdir():
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
     assert load_fill(tmp_path) is None and load_prepared(tmp_path) is None
+    assert not has_fill(tmp_path)

@@ -18,6 +18,7 @@ ORDER = (
     "stopping",
     "job",
     "sequence",
+    "mapped",
     "sheet",
     "plan",
     "colour",

@@ -20,6 +20,7 @@ PLAIN: dict[str, Any] = {
     "reach": 64,
     "tile": 384,
     "voxels": 10**9,
+    "block": 10**9,
 }
 
 
@@ -46,6 +47,7 @@ def _work(draw: st.DrawFn) -> tuple[list[Box], Box, dict[str, Any]]:
         "reach": draw(st.integers(0, 20)),
         "tile": 2 * context + draw(st.integers(1, 40)),
         "voxels": draw(st.integers(0, 40_000)),
+        "block": draw(st.sampled_from((0, 5_000, 10**9))),
     }
     return holes, Box(top, left, top + height, left + width), given_settings
 
@@ -205,6 +207,10 @@ def test_a_hole_that_stands_still_is_one_block_and_one_that_jumps_is_not() -> No
     still = make([Box(500, 600, 560, 660)] * 48, frame, **PLAIN)
     assert len(still.blocks) == 1 and len(set(still.region)) == 1
     jumping = [Box(0, 0, 60, 60)] * 18 + [NONE] * 12 + [Box(1000, 1800, 1060, 1860)] * 18
+    most = 24 * still.region[0].height * still.region[0].width
+    cut = make([Box(500, 600, 560, 660)] * 48, frame, **{**PLAIN, "block": most})
+    assert len(cut.blocks) > 1 and max(block.voxels for block in cut.blocks) <= most
+    assert cut.region == still.region
     blocks = make(jumping, frame, **PLAIN).blocks
     assert len(blocks) > 1
     assert sum(block.voxels for block in blocks) < 48 * 1080 * 1920 / 4

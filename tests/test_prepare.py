@@ -28,7 +28,7 @@ def test_plate_pixels_that_are_not_finite_count_as_unknown_and_are_never_seen(sh
         pixel = Box(2, 2 + column, 3, 3 + column)
         paint(shot.folder / "plate.1001.exr", ["G"], pixel, value)
     material = open_material(job_of(shot))
-    prepared = prepare(material, *plan_work(material), lambda done: None)
+    prepared = prepare(material, *plan_work(material), shot.folder, lambda done: None)
     box = Box(2, 2, 3, 5)
     assert (prepared.shot.hole.view(0, box) == 1).all()
     for clean, hole in zip(prepared.shot.clean.data, prepared.shot.hole.data, strict=True):
@@ -38,7 +38,7 @@ def test_plate_pixels_that_are_not_finite_count_as_unknown_and_are_never_seen(sh
 
 def test_the_working_range_takes_known_light_there_and_back(shot: Shot) -> None:
     material = open_material(job_of(shot))
-    prepared = prepare(material, *plan_work(material), lambda done: None)
+    prepared = prepare(material, *plan_work(material), shot.folder, lambda done: None)
     light = material.plate.read(1001, ALL).astype(np.float32)
     back = prepared.working.decode(prepared.shot.clean.data[0]).permute(1, 2, 0).numpy()
     region = prepared.plan.region[0]
@@ -51,10 +51,10 @@ def test_a_matte_that_covers_everything_is_refused_unless_a_frame_is_left(shot: 
         paint(shot.folder / f"matte.{frame}.exr", ["A"], ALL, 1)
     material = open_material(job_of(shot))
     with pytest.raises(JobError, match=r"covers every pixel .* check --matte-channel"):
-        prepare(material, *plan_work(material), lambda done: None)
+        prepare(material, *plan_work(material), shot.folder, lambda done: None)
     paint(shot.folder / "matte.1005.exr", ["A"], Box(0, 0, 24, 16), 0)
     material = open_material(job_of(shot))
-    prepare(material, *plan_work(material), lambda done: None)
+    prepare(material, *plan_work(material), shot.folder, lambda done: None)
 
 
 def test_an_empty_matte_plans_no_work(shot: Shot) -> None:
@@ -74,7 +74,7 @@ def test_more_memory_than_the_job_allows_is_refused_before_the_plate_is_read(sho
 def test_light_far_from_the_hole_does_not_move_the_working_range(shot: Shot) -> None:
     def working() -> Working:
         material = open_material(job_of(shot))
-        return prepare(material, *plan_work(material), lambda done: None).working
+        return prepare(material, *plan_work(material), shot.folder, lambda done: None).working
 
     before = working()
     holes, _ = plan_work(open_material(job_of(shot)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.propagate import Prior, propagate
+from infusion_ofx.prior.propagate import Shown, propagate
 from infusion_ofx.sequence.frame import Box
 
 FRAMES, SIDE, STEP = 8, 96, 5
@@ -49,11 +50,15 @@ def hidden(frames: list[Array], holes: list[Array]) -> list[Array]:
     return [np.where(h[..., None], np.float32(777), f) for f, h in zip(frames, holes, strict=True)]
 
 
-def seen(prior: Prior, i: int, frame: Array, hole: Array) -> tuple[Array, Array, Array]:
+def shown(light: list[Array], holes: list[Array]) -> list[Shown]:
+    return list(propagate(light, holes, BOXES))
+
+
+def seen(prior: list[Shown], i: int, frame: Array, hole: Array) -> tuple[Array, Array, Array]:
     """Of the hole of one frame: the prior's light, the truth and the confidence, (N, ...)."""
-    inside = BOXES[i].slices(prior.boxes[i])
+    inside = BOXES[i].slices(prior[i].box)
     held = hole[inside]
-    return prior.light[i][held], frame[inside][held], prior.confidence[i][held]
+    return prior[i].light[held], frame[inside][held], prior[i].confidence[held]
 
 
 def decibels(light: Array, truth: Array) -> float:
@@ -65,7 +70,7 @@ def decibels(light: Array, truth: Array) -> float:
 @pytest.mark.parametrize("step", [STEP, 4.5], ids=["whole pixels", "half pixels"])
 def test_a_still_wall_under_a_panning_camera_comes_back(step: float) -> None:
     truth, holes = panned(wall(), step), still_hole()
-    prior = propagate(hidden(truth, holes), holes, BOXES)
+    prior = shown(hidden(truth, holes), holes)
     for i in range(FRAMES):
         light, true, sure = seen(prior, i, truth[i], holes[i])
         assert decibels(light, true) > 32
@@ -75,14 +80,14 @@ def test_a_still_wall_under_a_panning_camera_comes_back(step: float) -> None:
 def test_a_change_of_exposure_is_mended() -> None:
     truth, holes = panned(wall(1)), still_hole()
     truth = [frame * np.float32(1.15**i) for i, frame in enumerate(truth)]
-    prior = propagate(hidden(truth, holes), holes, BOXES)
+    prior = shown(hidden(truth, holes), holes)
     light, true, sure = seen(prior, 3, truth[3], holes[3])
     assert decibels(light, true) > 30 and (sure > 0.5).mean() > 0.9
 
 
 def test_what_no_frame_sees_has_no_confidence() -> None:
     still, holes = [panned(wall())[0]] * FRAMES, still_hole()
-    prior = propagate(hidden(still, holes), holes, BOXES)
+    prior = shown(hidden(still, holes), holes)
     for i in range(FRAMES):
         light, _, sure = seen(prior, i, still[i], holes[i])
         assert (sure == 0).all() and np.isfinite(light).all()
@@ -94,7 +99,7 @@ def test_a_texture_that_is_never_still_is_not_believed() -> None:
         np.exp(2 * cv2.GaussianBlur(random.normal(0, 4, (SIDE, SIDE, 3)), (0, 0), 2)).astype("f4")
         for _ in range(FRAMES)
     ]
-    prior = propagate(hidden(fire, holes), holes, BOXES)
+    prior = shown(hidden(fire, holes), holes)
     sure = np.concatenate([seen(prior, i, fire[i], holes[i])[2] for i in range(FRAMES)])
     assert (sure > 0.5).mean() < 0.05
 
@@ -106,36 +111,48 @@ def test_nothing_outside_the_hole_and_nothing_that_is_no_number() -> None:
     plates[2][5, 7] = np.nan
     plates[4] = plates[4].copy()
     plates[4][60, 60] = np.inf
-    prior = propagate(plates, holes, BOXES)
-    for i, box in enumerate(prior.boxes):
-        inside = BOXES[i].slices(box)
+    prior = shown(plates, holes)
+    for i, part in enumerate(prior):
+        inside = BOXES[i].slices(part.box)
         unknown = holes[i][inside] | ~np.isfinite(plates[i][inside]).all(-1)
-        assert np.isfinite(prior.light[i]).all()
-        assert (prior.confidence[i][~unknown] == 0).all()
-        assert (prior.confidence[i] >= 0).all() and (prior.confidence[i] <= 1).all()
+        assert np.isfinite(part.light).all()
+        assert (part.confidence[~unknown] == 0).all()
+        assert (part.confidence >= 0).all() and (part.confidence <= 1).all()
 
 
 def test_it_never_looks_into_the_hole() -> None:
     truth, holes = panned(wall()), still_hole()
     other = [frame * 3 + 1 for frame in hidden(truth, holes)]
     other = [np.where(h[..., None], o, f) for h, o, f in zip(holes, other, truth, strict=True)]
-    first, second = (propagate(plates, holes, BOXES) for plates in (truth, other))
-    for ours, theirs in zip(first.light, second.light, strict=True):
-        assert (ours == theirs).all()
+    first, second = (shown(plates, holes) for plates in (truth, other))
+    for ours, theirs in zip(first, second, strict=True):
+        assert (ours.light == theirs.light).all()
 
 
-def test_a_frame_without_a_hole_gets_nothing_and_the_progress_is_told() -> None:
+def test_a_frame_without_a_hole_gets_nothing() -> None:
     truth, holes = panned(wall()), still_hole()
     holes[3] = np.zeros_like(holes[3])
-    told: list[int] = []
-    prior = propagate(hidden(truth, holes), holes, BOXES, told.append)
-    assert prior.boxes[3].empty and prior.light[3].size == 0
-    assert told == list(range(1, FRAMES + 1))
+    prior = shown(hidden(truth, holes), holes)
+    assert len(prior) == FRAMES
+    assert prior[3].box.empty and prior[3].light.size == 0
+
+
+def test_what_was_looked_at_is_let_go_of_after_each_frame_and_opencv_has_its_threads_back() -> None:
+    truth, holes, threads = panned(wall()), still_hole(), cv2.getNumThreads()
+    rests = 0
+
+    def rest() -> None:
+        nonlocal rests
+        rests += 1
+
+    counts = [rests for _ in propagate(hidden(truth, holes), holes, BOXES, rest)]
+    assert all(later > earlier for earlier, later in pairwise(counts)) and rests > counts[-1]
+    assert cv2.getNumThreads() == threads
 
 
 def test_light_keeps_its_brightness_and_its_sign() -> None:
     truth, holes = panned(wall() * 50 - 40), still_hole()
-    prior = propagate(hidden(truth, holes), holes, BOXES)
+    prior = shown(hidden(truth, holes), holes)
     light, true, _ = seen(prior, 4, truth[4], holes[4])
     assert light.max() > 0.8 * true.max() and light.min() < 0
 
@@ -146,7 +163,7 @@ def test_the_grain_of_the_plate_is_kept() -> None:
         frame * np.exp(random.normal(0, 0.1, frame.shape)).astype("f4")
         for frame in panned(cv2.GaussianBlur(wall(3), (0, 0), 3))
     ]
-    prior = propagate(hidden(truth, holes), holes, BOXES)
+    prior = shown(hidden(truth, holes), holes)
     light, true, _ = seen(prior, 4, truth[4], holes[4])
     side = (16, 16, 3)
     ours, theirs = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from infusion_ofx.job import Job
 from infusion_ofx.material import Hole, open_material
 from infusion_ofx.planning import plan_work
-from infusion_ofx.regions import MOST, split
+from infusion_ofx.regions import MOST, Extent, split
 from infusion_ofx.run import run
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence
@@ -29,7 +30,7 @@ SPOTS = st.lists(
 )
 
 
-def _hole(spots: list[tuple[int, int, int, int]]) -> Hole:
+def _hole(spots: list[tuple[int, int, int, int]]) -> Extent:
     boxes = [Box(top, left, top + height, left + width) for top, left, height, width in spots]
     whole = Box(0, 0, 0, 0)
     for box in boxes:
@@ -37,7 +38,18 @@ def _hole(spots: list[tuple[int, int, int, int]]) -> Hole:
     alpha = np.zeros((whole.height, whole.width), bool)
     for box in boxes:
         alpha[whole.slices(box)] = True
-    return Hole(whole, alpha)
+    return Extent.of(Hole(whole, alpha))
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.randoms(use_true_random=False))
+def test_an_extent_tells_every_pixel_that_takes_some_of_the_fill(
+    height: int, width: int, random: Random
+) -> None:
+    alpha = np.array([[random.choice((0, 1e-6, 1)) for _ in range(width)] for _ in range(height)])
+    hole = Hole(Box(3, -2, 3 + height, width - 2), alpha.reshape(height, width).astype(np.float32))
+    found = Extent.of(hole)
+    assert found.box == hole.box and found.pixels == np.count_nonzero(hole.alpha)
+    assert np.array_equal(found.inside(), hole.alpha > 0)
 
 
 @given(st.lists(SPOTS, min_size=1, max_size=4), st.integers(0, 120))
@@ -48,13 +60,13 @@ def test_every_pixel_of_a_hole_is_in_one_box_of_one_region(frames: Any, apart: i
     for i, hole in enumerate(holes):
         boxes = [region[i] for region in regions]
         assert all(a.intersect(b).empty for a, b in combinations(boxes, 2))
-        covered = np.zeros_like(hole.alpha)
+        covered = np.zeros_like(hole.inside())
         for box in boxes:
             if not box.empty:
                 assert hole.box.intersect(box) == box
                 covered[hole.box.slices(box)] = True
-        assert (covered >= hole.alpha).all()
-    if any(hole.alpha.any() for hole in holes):
+        assert (covered >= hole.inside()).all()
+    if any(hole.pixels for hole in holes):
         assert all(any(not box.empty for box in region) for region in regions)
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from infusion_ofx.routing import route
+from infusion_ofx.engine.volume import Volume
+from infusion_ofx.routing import Routed, route
 from infusion_ofx.sequence.frame import Box
 
 FRAMES, SIDE = 10, 96
@@ -36,19 +37,22 @@ def _unknown() -> list[Tensor]:
     return [mask.clone() for _ in BOXES]
 
 
-def _hidden(frames: list[Tensor], unknown: list[Tensor]) -> list[Tensor]:
-    return [frame * (1 - mask) for frame, mask in zip(frames, unknown, strict=True)]
+def _route(truth: list[Tensor], unknown: list[Tensor], everything: bool) -> list[Routed]:
+    """What ``route`` gives of frames whose truth it is not shown."""
+    hidden = [frame * (1 - mask) for frame, mask in zip(truth, unknown, strict=True)]
+    return route(
+        Volume(BOXES, hidden), Volume(BOXES, unknown),
+        Volume.zeros([HOLE] * FRAMES, 5, torch.device("cpu")), all_that_is_seen=everything,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_a_wall_that_the_camera_pans_over_is_taken_from_other_frames(everything: bool) -> None:
     truth, unknown = _texture(still=True), _unknown()
-    routed = route(
-        _hidden(truth, unknown), unknown, BOXES, [HOLE] * FRAMES, all_that_is_seen=everything
-    )
+    routed = _route(truth, unknown, everything)
     assert len(routed) == FRAMES
     for frame, part in zip(truth, routed, strict=True):
-        assert part.taken.float().mean() > 0.9
+        assert part.taken.float().mean() > 0.9 and part.pixels == part.taken.sum()
         rows, columns = BOXES[0].slices(part.box)
         apart = (part.light / frame[:, rows, columns]).log()[:, part.taken]
         assert apart.square().mean().sqrt() < 0.05
@@ -56,12 +60,11 @@ def test_a_wall_that_the_camera_pans_over_is_taken_from_other_frames(everything:
 
 def test_what_never_comes_again_is_left_to_be_made_up() -> None:
     truth, unknown = _texture(still=False), _unknown()
-    holes = [HOLE] * FRAMES
-    assert route(_hidden(truth, unknown), unknown, BOXES, holes, all_that_is_seen=False) == []
+    assert _route(truth, unknown, everything=False) == []
 
 
 def test_nothing_but_the_mattes_hole_is_taken() -> None:
     truth, unknown = _texture(still=True), _unknown()
     unknown[3][0, 5, 5] = 1  # a pixel of the plate that is not finite
-    routed = route(_hidden(truth, unknown), unknown, BOXES, [HOLE] * FRAMES, all_that_is_seen=True)
+    routed = _route(truth, unknown, everything=True)
     assert all(part.box.intersect(HOLE) == part.box for part in routed)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.score_self import GAP, STRETCH, judge, plant
+from infusion_ofx.score_self import GAP, STRETCH, judge, plant, stretch
 
 Mask = NDArray[np.bool_]
 
@@ -21,12 +21,11 @@ def moving(frames: int = 24, height: int = 70, width: int = 90, size: int = 14) 
 
 
 def test_a_planted_hole_has_the_shape_and_the_motion_of_the_real_one() -> None:
-    hole = moving()
+    hole = moving(STRETCH)
     planting = plant(hole)
     assert planting is not None and len(planting.mask) == STRETCH
-    stretch = hole[planting.start : planting.start + STRETCH]
-    rows, columns = (np.flatnonzero(stretch.any(axis=(0, axis))) for axis in (2, 1))
-    shape = stretch[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    rows, columns = (np.flatnonzero(hole.any(axis=(0, axis))) for axis in (2, 1))
+    shape = hole[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert planting.mask.shape == shape.shape
     assert not (planting.mask & ~shape).any()
     assert planting.mask.sum() >= 0.8 * shape.sum()
@@ -39,9 +38,8 @@ def test_it_keeps_away_from_all_that_is_unknown() -> None:
     assert planting is not None
     planted = np.zeros_like(hole)
     height, width = planting.mask.shape[1:]
-    frames = slice(planting.start, planting.start + STRETCH)
     rows = slice(planting.top, planting.top + height)
-    planted[frames, rows, planting.left : planting.left + width] = planting.mask
+    planted[:, rows, planting.left : planting.left + width] = planting.mask
     square = np.ones((2 * GAP + 1, 2 * GAP + 1), np.uint8)
     near = np.stack([cv2.dilate(frame.astype(np.uint8), square) for frame in hole]) > 0
     assert planted.any() and not (planted & near).any()
@@ -50,7 +48,17 @@ def test_it_keeps_away_from_all_that_is_unknown() -> None:
 def test_the_same_hole_gives_the_same_place() -> None:
     first, second = plant(moving()), plant(moving())
     assert first is not None and second is not None
-    assert (first.start, first.top, first.left) == (second.start, second.top, second.left)
+    assert (first.top, first.left) == (second.top, second.left)
+
+
+def test_it_lasts_the_frames_round_the_one_whose_hole_is_the_largest() -> None:
+    for length in (3, STRETCH, 60):
+        for largest in range(length):
+            sizes = [5] * length
+            sizes[largest] = 6
+            frames = stretch(sizes)
+            assert len(frames) == min(length, STRETCH)
+            assert largest in frames and 0 <= frames.start and frames.stop <= length
 
 
 @pytest.mark.parametrize("case", ["nothing unknown", "nothing known", "no room"])

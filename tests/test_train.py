@@ -241,7 +241,15 @@ def test_a_hole_that_jumps_across_the_plate_can_be_trained_on() -> None:
     recipe, none = replace(OURS, frames=6, overlap=2), Box(0, 0, 0, 0)
     holes = [Box(9, 9, 14, 14)] * 4 + [none] * 2 + [Box(9, 800, 14, 805)] * 4
     plan = make(
-        holes, Box(0, 0, 40, 900), frames=6, overlap=2, context=4, reach=8, tile=64, voxels=10**6
+        holes,
+        Box(0, 0, 40, 900),
+        frames=6,
+        overlap=2,
+        context=4,
+        reach=8,
+        tile=64,
+        voxels=10**6,
+        block=10**6,
     )
     trainer = Training(recipe)
     trainer.shot = _shot(plan.region)

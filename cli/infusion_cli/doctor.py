@@ -24,7 +24,6 @@ PACKAGES = (
     "OpenImageIO",
     "numpy",
     "pyseq",
-    "safetensors",
     "psutil",
     "opencv-python-headless",
     "pillow",

@@ -33,6 +33,7 @@ from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, Stage
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import largest_tile, work
 from infusion_ofx.plan import Plan, make
+from infusion_ofx.planning import MOST_LOADED
 from infusion_ofx.sequence.frame import Box
 
 CASES = {
@@ -64,7 +65,8 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
         context=recipe.context,
         reach=recipe.reach,
         tile=largest_tile(recipe, MEMORY),
-        voxels=MEMORY // 4 // 20,
+        voxels=MOST_LOADED,
+        block=recipe.block if recipe.patches else MOST_LOADED,
     )
 
     def mask(i: int, box: Box) -> Tensor:

@@ -38,9 +38,8 @@ class HeldOut:
     ) -> float:
         """Mean squared error over what is held out, of the clean estimates at noise levels of a
         training stage; working units. The noise is always the same."""
-        place = (self.window.start, self.window.stop, self.window.box)
-        hole = shot.hole.cut(*place)[None]
-        known = shot.clean.cut(*place)[None] * (1 - hole)
+        clean, hole = shot.cut([self.window])
+        known = clean * (1 - hole)
         mask, truth = self.mask.to(hole.device)[None], self.truth.to(hole.device)[None]
         clean = torch.where(mask > 0, truth, known)
         schedule = make(recipe.schedule)

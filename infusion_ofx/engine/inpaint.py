@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +70,8 @@ class Engine:
     seed: int
     """The first take's; the others have theirs from it."""
     folder: Path
-    """Where checkpoints are, those of stages that are done too."""
+    """Where checkpoints are, those of stages that are done too, and files for what is not in
+    memory."""
     held_out: HeldOut | None = None
     """What trainings are watched by; nothing of the result depends on it."""
 
@@ -106,7 +106,8 @@ class Engine:
         Raises:
             MissingStepError: when the take's last stage of that kind is not done.
         """
-        return self._chain_after([s for s in self.stages if (s.take, s.kind) == (take, kind)][-1]).x
+        last = [s for s in self.stages if (s.take, s.kind) == (take, kind)][-1]
+        return self._restored(self._needed(last)).x
 
     def _seed(self, take: int) -> int:
         return self.seed if take == 1 else key(self.seed, "take", take)
@@ -141,7 +142,7 @@ class Engine:
         while chain.step < stage.steps:
             call = first + chain.step
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
-            chain.x, chain.clean = sample_step(
+            sample_step(
                 network, chain.x, chain.clean, self.shot, self.plan, self.recipe, places, call,
                 seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
@@ -156,11 +157,10 @@ class Engine:
             return
         behind, before = 0, 0
         for block in self.plan.blocks:
-            if len(chain.x.data) < block.stop:
+            if chain.made < block.stop:
                 tell = partial(self._tell, stage, chain, on_step, behind, block.voxels)
                 self._rearrange_block(stage, chain, block, before, tell)
             behind, before = behind + block.voxels, block.stop
-        self._extend(chain, len(self.plan.sampled))
         chain.step = stage.steps
         on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.x))
         self._keep(stage, chain)
@@ -177,45 +177,34 @@ class Engine:
         self, stage: Stage, chain: _Chain, block: Window, before: int, tell: OnRound
     ) -> None:
         """Fills one block; frames before ``before`` are an earlier one's, and known to this one."""
-        self._extend(chain, block.start)
-        span = (block.start, block.stop, block.box)
-        clean, hole = self.shot.clean.cut(*span), self.shot.hole.cut(*span)
-        for i in range(block.start, len(chain.x.data)):
+        clean, hole = (part[0] for part in self.shot.cut([block]))
+        done = range(block.start, max(chain.made, block.start))
+        for i in done:
             rows, columns = block.box.slices(self.plan.sampled[i])
-            clean[:, i - block.start, rows, columns] = chain.x.data[i]
+            clean[:, i - block.start, rows, columns] = chain.x.data[i].to(clean.device)
             if i < before:
                 hole[:, i - block.start, rows, columns] = 0
-        for done, filled in fill_blocks(
+        for made, filled in fill_blocks(
             clean, hole, seed=key(self._seed(stage.take), "patches", block.start),
-            settings=Settings(voxels=self.recipe.block),
-            done=len(chain.x.data) - block.start, on_round=tell,
+            settings=Settings(voxels=self.recipe.block), done=len(done), on_round=tell,
         ):  # fmt: skip
-            self._extend(chain, block.start + done, filled, block)
-
-    def _extend(
-        self, chain: _Chain, stop: int, filled: Tensor | None = None, block: Window | None = None
-    ) -> None:
-        """Adds frames up to ``stop``: from a filled block, or empty ones that nothing samples."""
-        frames = list(chain.x.data)
-        for i in range(len(frames), stop):
-            if filled is None or block is None:
-                frames.append(self.shot.low.new_zeros(len(self.shot.low), 0, 0))
-                continue
-            rows, columns = block.box.slices(self.plan.sampled[i])
-            frames.append(filled[:, i - block.start, rows, columns].clone())
-        chain.x = Volume(self.plan.sampled[:stop], frames)
+            for i in range(max(chain.made, block.start), block.start + made):
+                rows, columns = block.box.slices(self.plan.sampled[i])
+                chain.x.data[i].copy_(filled[:, i - block.start, rows, columns])
+            chain.made = block.start + made
+            chain.x.rest()
 
     def _fit(self, stage: Stage) -> _Fit:
         """A training under way: from its newest checkpoint, or where the one before it ended."""
         fit = _Fit(*self._untrained(stage.take))
         kept = checkpoint.newest(self.folder, stage.name)
         if kept is not None:
-            fit.restore(*kept)
-            fit.step = kept[1]["step"]
+            fit.restore(kept)
+            fit.step = kept.facts["step"]
         else:
             earlier = before(stage, self.stages)
             if earlier is not None:
-                fit.restore(*self._needed(earlier))
+                fit.restore(self._needed(earlier))
         return fit
 
     def _untrained(self, take: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -227,48 +216,51 @@ class Engine:
 
     def _trained(self, stage: Stage) -> nn.Module:
         fit = _Fit(*self._untrained(stage.take))
-        fit.restore(*self._needed(stage))
+        fit.restore(self._needed(stage))
         return fit.network
 
     def _chain(self, stage: Stage) -> _Chain:
         """A sampling under way: from its newest checkpoint, or where the one before it ended."""
         kept = checkpoint.newest(self.folder, stage.name)
         if kept is not None:
-            return self._restored(*kept)
+            return self._restored(kept)
         earlier = before(stage, self.stages)
         if earlier is not None:
-            chain = self._chain_after(earlier)
+            chain = self._restored(self._needed(earlier))
             chain.step = 0
             return chain
         if stage.kind == "patch":
-            return _Chain(Volume(self.plan.sampled, []))
-        seed = self._seed(stage.take)
-        return _Chain(start(self.shot, self.plan, self.recipe, seed=seed))
+            return _Chain(self._blank(), Volume((), []))
+        chain = _Chain(self._blank(), self._blank())
+        start(chain.x, self.shot, self.plan, self.recipe, seed=self._seed(stage.take))
+        return chain
 
-    def _chain_after(self, stage: Stage) -> _Chain:
-        return self._restored(*self._needed(stage))
+    def _blank(self) -> Volume:
+        """A clip of zeros: on the device where the shot is all there, else in a file."""
+        device, channels = self.shot.clean.device, len(self.shot.low)
+        if device.type == "cpu":
+            return Volume.scratch(self.plan.sampled, channels, self.folder)
+        return Volume.zeros(self.plan.sampled, channels, device)
 
-    def _restored(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> _Chain:
-        x = self._volume(tensors, "x")
-        clean = self._volume(tensors, "clean") if "clean.0" in tensors else None
-        return _Chain(x, clean, facts["step"])
-
-    def _volume(self, tensors: dict[str, Tensor], name: str) -> Volume:
-        frames = [tensors.get(f"{name}.{i}") for i in range(len(self.plan.sampled))]
-        kept = [frame.to(self.compute.device) for frame in frames if frame is not None]
-        return Volume(self.plan.sampled[: len(kept)], kept)
+    def _restored(self, kept: checkpoint.Kept) -> _Chain:
+        x, clean = (
+            Volume.of(self.plan.sampled, kept.tensors, name, kept.held).to(self.shot.clean.device)
+            for name in ("x", "clean")
+        )
+        return _Chain(x, clean, kept.facts["step"], kept.facts["made"])
 
     def _keep(self, stage: Stage, state: _Fit | _Chain) -> None:
         """Writes a checkpoint; its name sorts by progress."""
         path = self.folder / f"{stage.name}-{state.step:07d}.safetensors"
-        checkpoint.save(path, state.tensors(), {"stage": stage.name, "step": state.step})
+        facts = {"stage": stage.name, **state.facts()}
+        checkpoint.save(path, state.tensors(), facts, state.rest)
         checkpoint.prune(self.folder, stage.name, keep=1 if state.step == stage.steps else 2)
 
-    def _end(self, stage: Stage) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def _end(self, stage: Stage) -> checkpoint.Kept | None:
         kept = checkpoint.newest(self.folder, stage.name)
-        return kept if kept is not None and kept[1]["step"] == stage.steps else None
+        return kept if kept is not None and kept.facts["step"] == stage.steps else None
 
-    def _needed(self, stage: Stage) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def _needed(self, stage: Stage) -> checkpoint.Kept:
         kept = self._end(stage)
         if kept is None:
             raise MissingStepError(
@@ -294,8 +286,16 @@ class _Fit:
                 found[f"optimizer.{name}.{part}"] = tensor
         return found
 
-    def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    def facts(self) -> dict[str, int]:
+        """What goes with it."""
+        return {"step": self.step}
+
+    def rest(self) -> None:
+        """There is nothing to let go of."""
+
+    def restore(self, kept: checkpoint.Kept) -> None:
         """Takes over weights and the optimiser's memory, not the step."""
+        tensors = kept.tensors
         weights = dict(self.network.named_parameters())
         with torch.no_grad():
             for name, weight in weights.items():
@@ -314,16 +314,24 @@ class _Chain:
 
     x: Volume
     """The clip at the noise level that sampling has reached; in the end, the fill."""
-    clean: Volume | None = None
-    """The newest estimate of the clean clip; None before the first step."""
+    clean: Volume
+    """The newest estimate of the clean clip: 0 before the first step; of patches no frame."""
     step: int = 0
+    made: int = 0
+    """Frames that patches have filled."""
 
     def tensors(self) -> dict[str, Tensor]:
         """All that it takes to go on."""
-        found = {f"x.{i}": frame for i, frame in enumerate(self.x.data)}
-        if self.clean is not None:
-            found |= {f"clean.{i}": frame for i, frame in enumerate(self.clean.data)}
-        return found
+        return self.x.named("x") | self.clean.named("clean")
+
+    def facts(self) -> dict[str, int]:
+        """What goes with it."""
+        return {"step": self.step, "made": self.made}
+
+    def rest(self) -> None:
+        """Lets go of the memory of what was looked at."""
+        self.x.rest()
+        self.clean.rest()
 
 
 def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import Schedule, ancestral, make
 from infusion_ofx.engine.smooth import push_pull
-from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.engine.volume import Shot, Volume, cut
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
 
@@ -25,28 +25,28 @@ AT_ONCE = 2**20
 
 
 @torch.no_grad()
-def start(shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> Volume:
-    """The noisiest clip, over all that the sampling windows cover.
+def start(x: Volume, shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> None:
+    """Makes of ``x``, of ``plan.sampled`` and all 0, the noisiest clip.
 
     Noise alone, as published, where the chain starts so high that nothing shows through it; else
     noise over the smooth fill, which is what a clip looks like from there.
     """
     sigma = _sigma(make(recipe.schedule), 1.0)
     if recipe.network == "paper":
-        return Volume.make(
-            plan.sampled, lambda i, box: _noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5
-        )
-    x = Volume.make(plan.sampled, lambda i, box: _zeros(len(shot.low), box, shot.low.device))
+        for i, box in enumerate(x.boxes):
+            x.data[i].copy_(_noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5)
+            x.rest()
+        return
     for i, smooth, _ in _joined(shot, plan, lambda known, hole, windows: push_pull(known, hole)):
-        x.data[i] = smooth + _noise(shot, i, x.boxes[i], seed, 0) * sigma
-    return x
+        x.data[i].copy_(smooth + _noise(shot, i, x.boxes[i], seed, 0) * sigma)
+        x.rest()
 
 
 @torch.no_grad()
 def sample_step(
     network: nn.Module,
     x: Volume,
-    before: Volume | None,
+    clean: Volume,
     shot: Shot,
     plan: Plan,
     recipe: Recipe,
@@ -55,16 +55,17 @@ def sample_step(
     *,
     seed: int,
     compute: Compute,
-) -> tuple[Volume, Volume]:
-    """Takes the clip from one noise level to the next. Returns the new x and its clean estimate.
+) -> None:
+    """Takes the clip from one noise level to the next.
 
-    Both volumes are taken over: as soon as no window is left that looks at a frame, its new tensors
-    take the places of the old ones. So no more is held than the two, whatever the shot's length.
+    x, clean: the clip and the newest estimate of the clean clip, both of ``plan.sampled``. Each
+    frame of them changes as soon as no window is left that looks at it, so that no more than the
+    two is held, whatever the shot's length.
 
-    before: the estimate of the step before this one; None at the first. places: where in the
-    schedule x is, and where it goes; None is the clean clip. call: the number of this step in the
-    whole chain. At every step the overlapping windows' estimates are joined into one, held to the
-    range of the known pixels, and known pixels are put back (Algorithm 1 of arXiv 2311.01090).
+    places: where in the schedule x is, and where it goes; None is the clean clip. call: the number
+    of this step in the whole chain; at the first, 0, there is no estimate yet. At every step the
+    overlapping windows' estimates are joined into one, held to the range of the known pixels, and
+    known pixels are put back (Algorithm 1 of arXiv 2311.01090).
 
     A chain of few calls loses contrast, since each step takes its estimate for the whole stretch;
     with ``recipe.extrapolate`` it goes on half a step the way the estimate was going, which is the
@@ -78,18 +79,19 @@ def sample_step(
     def estimate(known: Tensor, hole: Tensor, windows: Sequence[Window]) -> Tensor:
         u = torch.full([len(windows)], places[0], device=hole.device)
         with compute.autocast():
-            return denoise(network, schedule, _cut(x, windows), known, hole, u)
+            return denoise(network, schedule, cut(x, windows, shot.device), known, hole, u)
 
-    clean = Volume(x.boxes, list(x.data)) if before is None else before
     for i, found, weight in _joined(shot, plan, estimate):
         ahead = held = _held(shot, i, x.boxes[i], found, weight)
-        if recipe.extrapolate and before is not None and places[1] is not None:
-            ahead = _clamped(shot, held + (held - before.data[i]) / 2)
-        moved = keep * x.data[i] + (1 - keep) * ahead
+        if recipe.extrapolate and call and places[1] is not None:
+            ahead = _clamped(shot, held + (held - clean.data[i].to(shot.device)) / 2)
+        moved = keep * x.data[i].to(shot.device) + (1 - keep) * ahead
         if spread:
             moved += spread * _noise(shot, i, x.boxes[i], seed, call + 1)
-        x.data[i], clean.data[i] = moved, held
-    return x, clean
+        x.data[i].copy_(moved)
+        clean.data[i].copy_(held)
+        for volume in (x, clean):
+            volume.rest()
 
 
 def _joined(
@@ -97,13 +99,13 @@ def _joined(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """What ``look`` sees in the windows, joined: frame by frame, as soon as no window is left that
     shows it, its place in the plan's lists, its picture, and how much was seen of each pixel."""
-    channels, device = len(shot.low), shot.low.device
+    channels, device = len(shot.low), shot.device
     order = list(batches(plan.windows))
     last = {i: n for n, windows in enumerate(order) for w in windows for i in w.frames}
     open_: dict[int, tuple[Volume, Volume]] = {}
     for n, windows in enumerate(order):
-        hole = _cut(shot.hole, windows)
-        seen = look(_cut(shot.clean, windows) * (1 - hole), hole, windows)
+        clean, hole = shot.cut(windows)
+        seen = look(clean * (1 - hole), hole, windows)
         for window, estimate in zip(windows, seen, strict=True):
             share = taper(window, device)
             for i in window.frames:
@@ -134,14 +136,11 @@ def batches(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
             yield alike[len(alike) * i // count : len(alike) * (i + 1) // count]
 
 
-def _cut(volume: Volume, windows: Sequence[Window]) -> Tensor:
-    return torch.stack([volume.cut(w.start, w.stop, w.box) for w in windows])
-
-
 def _held(shot: Shot, i: int, box: Box, found: Tensor, weight: Tensor) -> Tensor:
     """The estimate of one frame where the hole is, held to the known range; the truth elsewhere."""
-    free = shot.hole.view(i, box) * (weight > 0)
-    return torch.where(free > 0, _clamped(shot, found), shot.clean.view(i, box))
+    clean, hole = (volume.view(i, box).to(shot.device) for volume in (shot.clean, shot.hole))
+    free = hole * (weight > 0)
+    return torch.where(free > 0, _clamped(shot, found), clean)
 
 
 def _clamped(shot: Shot, estimate: Tensor) -> Tensor:
@@ -162,7 +161,7 @@ def taper(window: Window, device: torch.device | str = "cpu") -> Tensor:
 def _noise(shot: Shot, i: int, box: Box, seed: int, call: int) -> Tensor:
     """The chain's noise for one frame; call 0 is the start."""
     address = key(seed, "noise", call)
-    return normal(address, shot.numbers[i], box, len(shot.low), shot.low.device)
+    return normal(address, shot.numbers[i], box, len(shot.low), shot.device)
 
 
 def _sigma(schedule: Schedule, place: float) -> float:

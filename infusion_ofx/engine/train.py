@@ -67,12 +67,9 @@ class Batch:
     @classmethod
     def draw(cls, shot: Shot, recipe: Recipe, stage: Stage, address: int) -> Batch:
         """Random blocks, holes and noise, which depend on the address alone."""
-        draw, device = random.Random(address), shot.low.device
+        draw, device = random.Random(address), shot.device
         windows = [_block(draw, shot, recipe) for _ in range(recipe.batch)]
-        clean, hole = (
-            torch.stack([volume.cut(w.start, w.stop, w.box) for w in windows])
-            for volume in (shot.clean, shot.hole)
-        )
+        clean, hole = shot.cut(windows)
         frames, height, width = clean.shape[2:]
         extra = training_holes(draw, recipe.batch, frames, height, width, device)
         low, high = span(stage.interval, recipe.intervals)

@@ -80,9 +80,11 @@ class Texture:
         frames = list(zip(shot.clean.data, shot.hole.data, strict=True))
         frames = frames[:: -(-len(frames) // MOST_FRAMES)]
         thin = 1 + sum(clean[0].numel() for clean, _ in frames) // MOST_SAMPLES
-        for clean, hole in frames:
-            for place, sample in _samples(clean[None, :, None], hole[None, :, None]):
+        for frame in frames:
+            clean, hole = (part[None, :, None].to(shot.device) for part in frame)
+            for place, sample in _samples(clean, hole):
                 octaves[place].append(sample[:, ::thin])
+            shot.rest()
         ends = torch.stack([shot.low[0], shot.high[0]])
         found: list[Tensor] = []
         for place, parts in enumerate(octaves):

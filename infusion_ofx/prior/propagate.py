@@ -7,7 +7,7 @@ all; and how far to believe it (trust.py). Nothing is trained and nothing is ran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from infusion_ofx.prior.trust import Target, confidence
 from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["Prior", "propagate"]
+__all__ = ["Shown", "propagate"]
 
 FADE = 8.0
 """Pixels over which a source fades out towards the edge of what it has seen."""
@@ -36,14 +36,14 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Prior:
-    """What the shot itself says about its holes. Each list has one entry a frame."""
+class Shown:
+    """What the shot itself says about the hole of one frame."""
 
-    boxes: list[Box]
-    """The box round each frame's hole; empty where there is none."""
-    light: list[Array]
+    box: Box
+    """Round the hole; empty where there is none."""
+    light: Array
     """(height, width, C) of the box, float32, finite; 0 where nothing was seen."""
-    confidence: list[Array]
+    confidence: Array
     """(height, width) of the box, float32, in [0, 1]: 0 outside the hole and where nothing was
     seen. From one half on, what was seen is better than what could be made up."""
 
@@ -64,40 +64,35 @@ def propagate(
     light: Sequence[Array],
     hole: Sequence[Array],
     boxes: Sequence[Box],
-    on_frame: Callable[[int], None] = lambda frames: None,
-) -> Prior:
-    """Fills holes from other frames of the shot, as far as they have seen what is behind.
+    rest: Callable[[], None] = lambda: None,
+) -> Iterator[Shown]:
+    """Fills holes from other frames of the shot, as far as they have seen what is behind: frame by
+    frame.
 
-    light: (H, W, C) a frame, any float type, scene-linear. hole: (H, W) a frame, bool; a pixel that
-    is not finite is hole as well. boxes: what of the plate each frame covers. on_frame: told how
-    many frames are done.
+    light: (H, W, C) a frame, any float type, scene-linear. hole: (H, W) a frame, not 0 in the hole;
+    a pixel that is not finite is hole as well. boxes: what of the plate each frame covers. rest:
+    lets go of what was looked at of light and hole.
 
     OpenCV is held to one thread meanwhile: some of its results change with the number of threads.
     """
-    prior = Prior([], [], [])
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        sources = Sources(light, hole, boxes)
+        sources = Sources(light, hole, boxes, rest)
         for i in range(len(boxes)):
-            box, filled, trust = _fill(sources, i)
-            prior.boxes.append(box)
-            prior.light.append(filled)
-            prior.confidence.append(trust)
-            on_frame(i + 1)
+            yield _fill(sources, i)
+            rest()
     finally:
         cv2.setNumThreads(threads)
-    return prior
 
 
-def _fill(sources: Sources, i: int) -> tuple[Box, Array, Array]:
-    """Box, light and confidence of frame i."""
+def _fill(sources: Sources, i: int) -> Shown:
     view = sources.view(i)
     box = view.hole()
     light = np.zeros((box.height, box.width, view.light.shape[2]), np.float32)
     trust = np.zeros((box.height, box.width), np.float32)
     if box.empty:
-        return box, light, trust
+        return Shown(box, light, trust)
     target = Target.make(view, box)
     looks = [_look(target, *source) for source in sources.best(i, target.points())]
     useful = [look for look in looks if look is not None]
@@ -106,7 +101,7 @@ def _fill(sources: Sources, i: int) -> tuple[Box, Array, Array]:
         inner = target.box.slices(box)
         light = np.sinh(picture[inner]) / np.float32(view.scale)
         trust = (confidence(error, target) * seen)[inner]
-    return box, light, trust
+    return Shown(box, light, trust)
 
 
 def _look(target: Target, source: View, homography: Array) -> _Look | None:

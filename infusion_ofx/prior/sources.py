@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +15,12 @@ from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import KNEE, Working
 
-__all__ = ["Sources"]
+__all__ = ["VIEWS", "Sources"]
 
 DISTANCES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """How far off, in frames, sources are looked for, either way."""
+VIEWS = 2 * DISTANCES[-1] + 2
+"""Views that are kept, so that none of a frame's sources is made twice."""
 MOST = 8
 """Sources for one frame."""
 LEAST_GAIN = 0.01
@@ -30,10 +32,17 @@ Array = NDArray[Any]
 class Sources:
     """A shot's views and the camera's motion between them, made when asked for."""
 
-    def __init__(self, light: Sequence[Array], hole: Sequence[Array], boxes: Sequence[Box]) -> None:
-        scale = _scale(light, hole)
+    def __init__(
+        self,
+        light: Sequence[Array],
+        hole: Sequence[Array],
+        boxes: Sequence[Box],
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes what ``propagate`` takes."""
+        scale = _scale(light, hole, rest)
 
-        @lru_cache(2 * DISTANCES[-1] + 2)
+        @lru_cache(VIEWS)
         def view(i: int) -> View:
             return View.make(light[i], hole[i], boxes[i], scale)
 
@@ -105,14 +114,14 @@ def _added(held: Array, value: Array) -> Array:
     return np.asarray((places * (best - held)).sum(0))
 
 
-def _scale(light: Sequence[Array], hole: Sequence[Array]) -> float:
+def _scale(light: Sequence[Array], hole: Sequence[Array], rest: Callable[[], None]) -> float:
     """What light is multiplied with before the asinh: the working range's choice for the shot."""
     total = sum(mask.size for mask in hole)
     step = max(1, total // 1_000_000)
-    known = [
-        pixels[~mask & np.isfinite(pixels).all(-1)][::step]
-        for pixels, mask in zip(light, hole, strict=True)
-    ]
+    known = []
+    for pixels, mask in zip(light, hole, strict=True):
+        known.append(pixels[(mask == 0) & np.isfinite(pixels).all(-1)][::step].copy())
+        rest()
     values = torch.from_numpy(np.concatenate(known).astype(np.float32))
     if not len(values):
         return 1.0

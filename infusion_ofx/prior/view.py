@@ -44,9 +44,9 @@ class View:
 
     @classmethod
     def make(cls, light: Array, hole: Array, box: Box, scale: float) -> View:
-        """A view of ``light``, (H, W, C), in which ``hole``, (H, W), and what is not finite is
-        unknown."""
-        known = ~hole & np.isfinite(light).all(-1)
+        """A view of ``light``, (H, W, C), in which is unknown where ``hole``, (H, W), is not 0 and
+        what is not finite."""
+        known = (hole == 0) & np.isfinite(light).all(-1)
         luma = levels(np.where(known[:, :, None], light, 0), scale).mean(-1)
         side = 2 * GUARD + 1
         safe = cv2.erode(
