@@ -13,7 +13,7 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.recipe import stages
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.errors import JobError, Stopped, TryAgainError
-from infusion_ofx.estimate import memory
+from infusion_ofx.estimate import on_device
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
 from infusion_ofx.leftovers import CPU_TASKS, stages_of
@@ -105,8 +105,10 @@ def plan(job: Job) -> Record:
     """
     material = open_material(absolute(job))
     _, layout = plan_work(material)
-    prior = material.job.prior != "off"
-    needed = memory(material.recipe, layout, prior=prior) if layout.windows else 0
+    if not layout.windows:
+        return record_of(material)
+    budget = int(material.job.memory * 2**30)
+    needed, _ = on_device(material.recipe, layout, budget)
     return record_of(material, needed)
 
 

@@ -9,10 +9,18 @@ from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
 from infusion_ofx.prior.sources import VIEWS
 
-__all__ = ["block_voxels", "held", "largest_tile", "memory", "window_voxels", "work"]
+__all__ = [
+    "block_voxels",
+    "held",
+    "largest_tile",
+    "memory",
+    "on_device",
+    "window_voxels",
+    "work",
+]
 
 RUNTIME_BYTES = 550 * 2**20
-"""What torch and the libraries take before any frame is loaded."""
+"""What torch and the libraries take before any frame is loaded, and keep to themselves later."""
 
 REGION_BYTES = 16
 """For each loaded pixel of each frame: three float32 of colour and one of hole. They are in a file
@@ -96,6 +104,14 @@ def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
         joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
         steps += [training * block_voxels(recipe, plan), sampling * largest + joined]
     return RUNTIME_BYTES + max(steps)
+
+
+def on_device(recipe: Recipe, plan: Plan, budget: int) -> tuple[int, bool]:
+    """Most bytes that the engine will hold on a GPU, and whether the whole shot is among them,
+    which it is where the budget, in bytes, allows it."""
+    needed = memory(recipe, plan, prior=False)
+    whole = needed + held(plan)
+    return (whole, True) if whole <= budget else (needed, False)
 
 
 def held(plan: Plan) -> int:

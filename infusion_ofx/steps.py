@@ -19,7 +19,7 @@ from infusion_ofx.engine.inpaint import Engine, Step
 from infusion_ofx.engine.recipe import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
-from infusion_ofx.estimate import held, memory
+from infusion_ofx.estimate import on_device
 from infusion_ofx.estimate import work as work_of
 from infusion_ofx.folder import JobFolder, Record, read_json, write_json
 from infusion_ofx.job import Job
@@ -165,8 +165,7 @@ class Steps:
             if wanted(s) and (s.kind == "train" or s.take in left) and s.kind not in needless
         ]
         self.watch.expect(work)
-        needed = memory(recipe, prepared.plan, prior=False) + held(prepared.plan)
-        resident = needed <= self.job.memory * 2**30
+        _, resident = on_device(recipe, prepared.plan, int(self.job.memory * 2**30))
         engine = Engine(
             prepared.shot.to(self.compute.device, resident=resident),
             prepared.plan, recipe, self.compute,

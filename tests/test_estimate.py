@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, choose
-from infusion_ofx.estimate import block_voxels, held, largest_tile, memory, window_voxels, work
+from infusion_ofx.estimate import (
+    block_voxels,
+    held,
+    largest_tile,
+    memory,
+    on_device,
+    window_voxels,
+    work,
+)
 from infusion_ofx.plan import Plan, make
 from infusion_ofx.sequence.frame import Box
 
@@ -105,6 +113,15 @@ def test_the_estimate_of_an_ordinary_job_is_an_ordinary_number(name: str) -> Non
     recipe = choose(name)
     plan = _plan(recipe, Box(400, 400, 600, 700), frames=50)
     assert 2**29 < memory(recipe, plan, prior=True) < 64 * 2**30
+
+
+def test_a_gpu_holds_the_whole_shot_where_the_budget_allows_it() -> None:
+    recipe = RECIPES["standard"]
+    plan = _plan(recipe, Box(300, 300, 500, 500), 300)
+    needed = memory(recipe, plan, prior=False)
+    whole = needed + held(plan)
+    assert on_device(recipe, plan, whole) == (whole, True)
+    assert on_device(recipe, plan, whole - 1) == (needed, False)
 
 
 @given(NAMES, st.floats(0.1, 4096))
