@@ -178,7 +178,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     if not recipe.steps:
         return patches
     frames = min(recipe.frames, layout.length)
-    side = min(recipe.crop, *(min(box.height, box.width) for box in layout.region))
+    side = min(recipe.crop, *(min(b.height, b.width) for b in layout.trained if not b.empty))
     shot, small = _blank(frames, side, channels)
     shot = shot.to(compute.device)
     network = build(recipe, shot, compute.device)
@@ -228,7 +228,8 @@ def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:
     limit = torch.ones(channels)
     shot = Shot(tuple(range(frames)), clean, hole, -limit, limit)
     whole = Window(0, frames, boxes[0])
-    return shot, Plan((whole, whole), tuple(boxes), tuple(boxes), (whole,), tuple(boxes))
+    every = tuple(boxes)
+    return shot, Plan((whole, whole), every, every, every, (whole,), every)
 
 
 def _timed(action: Callable[[], None], compute: Compute) -> float:

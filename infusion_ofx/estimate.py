@@ -58,8 +58,8 @@ FIT_BYTES = 200 * 2**20
 def block_voxels(recipe: Recipe, plan: Plan) -> int:
     """Pixels times frames that a training step runs through the network, at most."""
     frames = min(recipe.frames, plan.length)
-    height = max(box.height for box in plan.region)
-    width = max(box.width for box in plan.region)
+    height = max(box.height for box in plan.trained)
+    width = max(box.width for box in plan.trained)
     return recipe.batch * frames * min(recipe.crop, height) * min(recipe.crop, width)
 
 

@@ -106,6 +106,7 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "gain": working.gain,
         "region": [_edges(box) for box in plan.region],
         "sampled": [_edges(box) for box in plan.sampled],
+        "trained": [_edges(box) for box in plan.trained],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
         "regions": plan.regions,
         "blocks": [(w.start, w.stop, _edges(w.box)) for w in plan.blocks],
@@ -125,7 +126,7 @@ def load_prepared(folder: Path) -> Prepared | None:
     if kept is None:
         return None
     tensors, facts, held = kept
-    region, sampled = _boxes(facts["region"]), _boxes(facts["sampled"])
+    region, sampled, trained = (_boxes(facts[name]) for name in ("region", "sampled", "trained"))
     windows, blocks = (
         tuple(Window(start, stop, Box(*box)) for start, stop, box in facts[name])
         for name in ("windows", "blocks")
@@ -143,7 +144,7 @@ def load_prepared(folder: Path) -> Prepared | None:
         start, edges = facts["planted"]
         arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
         planted = Planted(start, Box(*edges), *arrays)
-    plan = Plan(windows, sampled, region, blocks, _boxes(facts["holes"]), facts["regions"])
+    plan = Plan(windows, sampled, region, trained, blocks, _boxes(facts["holes"]), facts["regions"])
     return Prepared(plan, shot, working, planted)
 
 

@@ -66,7 +66,9 @@ class Plan:
     sampled: tuple[Box, ...]
     """What the windows cover of each frame; empty where no window does."""
     region: tuple[Box, ...]
-    """What is loaded of each frame to train on: at least ``sampled``."""
+    """What is loaded of each frame: at least ``trained``."""
+    trained: tuple[Box, ...]
+    """What the network learns from of each frame: at least ``sampled``."""
     blocks: tuple[Window, ...]
     """What is filled with patches at once: stretches of frames with one box each, which lie in
     ``region``, cover the windows, and may share frames."""
@@ -115,6 +117,7 @@ class Plan:
             self.windows + tuple(window.later(start) for window in other.windows),
             self.sampled + other.sampled,
             self.region + other.region,
+            self.trained + other.trained,
             self.blocks + tuple(block.later(start) for block in other.blocks),
             self.holes + other.holes,
             self.regions + other.regions,
@@ -129,6 +132,7 @@ def make(
     overlap: int,
     context: int,
     reach: int,
+    near: int,
     tile: int,
     voxels: int,
     block: int,
@@ -136,9 +140,9 @@ def make(
     """Lays out the work in one region.
 
     holes: the hole's box in each frame, empty where there is none. frame: the pixels that there
-    are. frames, overlap, context, reach, tile: as in Recipe. voxels: most pixels times frames to
-    load; the hole and its context are loaded even when they are more. block: most of them in one of
-    the plan's blocks, if a window is not more.
+    are. frames, overlap, context, reach, near, tile: as in Recipe. voxels: most pixels times frames
+    to load; the hole and its context are loaded even when they are more. block: most of them in one
+    of the plan's blocks, if a window is not more.
     """
     windows = tuple(_windows(holes, frame, frames, overlap, context, tile))
     sampled = tuple(
@@ -155,7 +159,9 @@ def make(
         else:
             many = middle - 1
     grown = tuple(block.grown(few, frame) for block in blocks)
-    return Plan(windows, sampled, _region(grown, len(holes)), grown, tuple(holes))
+    close = [block.grown(min(near, few), frame) for block in blocks]
+    region, trained = (_region(each, len(holes)) for each in (grown, close))
+    return Plan(windows, sampled, region, trained, grown, tuple(holes))
 
 
 def starts(length: int, size: int, overlap: int) -> list[int]:

@@ -91,6 +91,7 @@ def lay_out(
                 overlap=recipe.overlap,
                 context=recipe.context,
                 reach=recipe.reach,
+                near=recipe.near,
                 tile=largest_tile(recipe, budget),
                 voxels=MOST_LOADED // regions,
                 block=recipe.block if recipe.patches else MOST_LOADED,

@@ -254,7 +254,8 @@ def _with_seen(
         left.append(box if box.empty else box.tight(unknown.view(i, box)[0].numpy()))
         unknown.rest()
     rest = lay_out(material, left, regions=layout.regions)
-    return replace(layout, windows=rest.windows, sampled=rest.sampled)
+    trained = tuple(map(Box.intersect, rest.trained, layout.region))
+    return replace(layout, windows=rest.windows, sampled=rest.sampled, trained=trained)
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:

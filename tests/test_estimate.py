@@ -33,6 +33,7 @@ def _plan(recipe: Recipe, hole: Box, frames: int = 20, plate: Box = PLATE) -> Pl
         overlap=recipe.overlap,
         context=recipe.context,
         reach=recipe.reach,
+        near=recipe.near,
         tile=recipe.tile,
         voxels=10**9,
         block=10**9,

@@ -202,7 +202,7 @@ def _prepared(frames: list[Tensor]) -> Prepared:
         flat.amin(1),
         flat.amax(1),
     )
-    return Prepared(Plan((), boxes, boxes, (), (HOLE,) * FRAMES), shot, working)
+    return Prepared(Plan((), boxes, boxes, boxes, (), (HOLE,) * FRAMES), shot, working)
 
 
 def _light(fill: Fill, frame: int) -> Tensor:

@@ -56,6 +56,7 @@ def _material(recipe: Recipe, holes: tuple[Box, ...] = HOLES) -> tuple[Shot, Pla
         overlap=recipe.overlap,
         context=recipe.context,
         reach=recipe.reach,
+        near=recipe.near,
         tile=recipe.tile,
         voxels=10**6,
         block=10**6,

@@ -40,6 +40,7 @@ def _prepared() -> Prepared:
             (Window(0, 3, Box(2, 4, 4, 8)),),
             SAMPLED,
             REGION,
+            SAMPLED,
             (Window(0, 3, REGION[0]),),
             SAMPLED,
             regions=3,

@@ -29,7 +29,7 @@ def test_smaller_tiles_cover_what_the_windows_did_and_are_clearly_smaller(
 ) -> None:
     box = Box(-7, 5, height - 7, width + 5)
     windows = (Window(0, 4, box), Window(2, 6, box))
-    plan = Plan(windows, (box,) * 6, (box,) * 6, (Window(0, 6, box),), (box,) * 6)
+    plan = Plan(windows, (box,) * 6, (box,) * 6, (box,) * 6, (Window(0, 6, box),), (box,) * 6)
     finer = plan.finer(context)
     if finer is None:
         assert max(height, width) <= 8 * context + 8

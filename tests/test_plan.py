@@ -18,6 +18,7 @@ PLAIN: dict[str, Any] = {
     "overlap": 4,
     "context": 24,
     "reach": 64,
+    "near": 4,
     "tile": 384,
     "voxels": 10**9,
     "block": 10**9,
@@ -45,6 +46,7 @@ def _work(draw: st.DrawFn) -> tuple[list[Box], Box, dict[str, Any]]:
         "overlap": draw(st.integers(0, frames - 1)),
         "context": context,
         "reach": draw(st.integers(0, 20)),
+        "near": draw(st.integers(0, 20)),
         "tile": 2 * context + draw(st.integers(1, 40)),
         "voxels": draw(st.integers(0, 40_000)),
         "block": draw(st.sampled_from((0, 5_000, 10**9))),
@@ -75,7 +77,7 @@ def test_windows_lie_in_what_is_sampled_that_in_the_region_and_that_on_the_plate
 ) -> None:
     holes, frame, settings = work
     plan = make(holes, frame, **settings)
-    assert len(plan.sampled) == len(plan.region) == len(holes)
+    assert len(plan.sampled) == len(plan.region) == len(plan.trained) == len(holes)
     for window in plan.windows:
         assert 0 <= window.start < window.stop <= len(holes)
         assert window.stop - window.start == min(settings["frames"], len(holes))
@@ -83,8 +85,9 @@ def test_windows_lie_in_what_is_sampled_that_in_the_region_and_that_on_the_plate
         assert max(window.box.height, window.box.width) <= settings["tile"]
         for i in range(window.start, window.stop):
             assert plan.sampled[i].intersect(window.box) == window.box
-    for sampled, region in zip(plan.sampled, plan.region, strict=True):
-        assert sampled.empty or region.intersect(sampled) == sampled
+    for sampled, trained, region in zip(plan.sampled, plan.trained, plan.region, strict=True):
+        assert sampled.empty or trained.intersect(sampled) == sampled
+        assert region.intersect(trained) == trained
         assert region.empty or frame.intersect(region) == region
 
 
@@ -224,7 +227,7 @@ def test_regions_one_after_the_other_share_no_frame(
     plans = [make(holes[:length], frame, **settings) for holes, frame, settings in (one, two)]
     both = plans[0].then(plans[1])
     assert (both.regions, both.length, list(both.starts)) == (2, length, [0, length])
-    for name in ("sampled", "region", "holes"):
+    for name in ("sampled", "region", "trained", "holes"):
         assert getattr(both, name) == getattr(plans[0], name) + getattr(plans[1], name)
     for name in ("windows", "blocks"):
         for window in getattr(both, name):

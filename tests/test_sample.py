@@ -34,8 +34,10 @@ PLAIN = replace(OURS, extrapolate=False)
 
 
 def _layout(holes: Sequence[Box], **changes: Any) -> Plan:
-    settings: dict[str, Any] = {"frames": 4, "overlap": 2, "context": 3, "reach": 0, "tile": 384}
-    return make_plan(holes, PLATE, **{**settings, "voxels": 10**6, "block": 10**6, **changes})
+    settings: dict[str, Any] = {"frames": 4, "overlap": 2, "context": 3, "reach": 0, "near": 0}
+    return make_plan(
+        holes, PLATE, **{**settings, "tile": 384, "voxels": 10**6, "block": 10**6, **changes}
+    )
 
 
 def _shot(plan: Plan, holes: Sequence[Box], limit: float = 1e6) -> Shot:

@@ -64,6 +64,7 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
         overlap=recipe.overlap,
         context=recipe.context,
         reach=recipe.reach,
+        near=recipe.near,
         tile=largest_tile(recipe, MEMORY),
         voxels=MOST_LOADED,
         block=recipe.block if recipe.patches else MOST_LOADED,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -109,6 +109,11 @@ class Engine:
         last = [s for s in self.stages if (s.take, s.kind) == (take, kind)][-1]
         return self._restored(self._needed(last)).x
 
+    @cached_property
+    def _close(self) -> Shot:
+        """What the network learns from."""
+        return self.shot.within(self.plan.trained)
+
     def _seed(self, take: int) -> int:
         return self.seed if take == 1 else key(self.seed, "take", take)
 
@@ -117,7 +122,7 @@ class Engine:
         if fit.step == stage.steps:
             return
         trainer = Trainer(
-            fit.network, fit.optimizer, self.shot, self.recipe, stage,
+            fit.network, fit.optimizer, self._close, self.recipe, stage,
             seed=self._seed(stage.take), compute=self.compute,
         )  # fmt: skip
         held_out = None
@@ -212,7 +217,7 @@ class Engine:
         """A network whose first weights depend on the take's seed alone, and its optimiser."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(self._seed(take), "weights"))
-            network = build(self.recipe, self.shot, self.compute.device)
+            network = build(self.recipe, self._close, self.compute.device)
         return network, optimiser(network, self.recipe)
 
     def _trained(self, stage: Stage) -> nn.Module:

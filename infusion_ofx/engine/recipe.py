@@ -53,7 +53,13 @@ class Recipe:
     surround: int = 4
     """Pixels round the hole whose colours the working range is fitted to (working.py)."""
     reach: int = 96
-    """Pixels round what sampling sees that training and patches see as well."""
+    """Pixels round what sampling sees that the prior and patches see as well."""
+    near: int = 16
+    """Pixels round what sampling sees that training sees as well: what is close is most like what
+    is missing, and a small network that learns one thing learns it well."""
+    close: bool = True
+    """Whether training blocks are drawn round known pixels close to the hole (blocks.py), or
+    anywhere."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
     patches: bool = False
@@ -86,7 +92,7 @@ RECIPES = {
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
         crop=432, known_weight=1.0, extrapolate=False, decorrelate=False,
-        context=32, surround=32, reach=432,
+        context=32, surround=32, reach=432, near=432, close=False,
     ),
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published

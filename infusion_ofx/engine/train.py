@@ -6,11 +6,11 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor, nn
 
+from infusion_ofx.engine.blocks import Blocks
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.holes import training_holes
 from infusion_ofx.engine.noise import key
@@ -18,8 +18,6 @@ from infusion_ofx.engine.objective import denoise, known_loss
 from infusion_ofx.engine.recipe import Recipe, Stage
 from infusion_ofx.engine.schedule import make, span
 from infusion_ofx.engine.volume import Shot
-from infusion_ofx.plan import Window
-from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Trainer", "learning_rate", "optimiser"]
 
@@ -65,10 +63,10 @@ class Batch:
     """(B,): the noise levels' places in the schedule."""
 
     @classmethod
-    def draw(cls, shot: Shot, recipe: Recipe, stage: Stage, address: int) -> Batch:
+    def draw(cls, shot: Shot, blocks: Blocks, recipe: Recipe, stage: Stage, address: int) -> Batch:
         """Random blocks, holes and noise, which depend on the address alone."""
         draw, device = random.Random(address), shot.device
-        windows = [_block(draw, shot, recipe) for _ in range(recipe.batch)]
+        windows = [blocks.draw(draw) for _ in range(recipe.batch)]
         clean, hole = shot.cut(windows)
         frames, height, width = clean.shape[2:]
         extra = training_holes(draw, recipe.batch, frames, height, width, device)
@@ -100,6 +98,7 @@ class Trainer:
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.shot, self.recipe, self.stage = shot, recipe, stage
+        self.blocks = Blocks(shot, recipe)
         self.seed, self.compute = seed, compute
         self.schedule = make(recipe.schedule)
         self.fit: Callable[[Batch], Tensor] = self.fit_now
@@ -114,7 +113,7 @@ class Trainer:
         one drew.
         """
         address = key(self.seed, "train", str(self.stage.interval), step)
-        batch = Batch.draw(self.shot, self.recipe, self.stage, address)
+        batch = Batch.draw(self.shot, self.blocks, self.recipe, self.stage, address)
         for group in self.optimizer.param_groups:
             group["lr"].fill_(learning_rate(self.recipe, step, self.stage.steps))
         return self.fit(batch)
@@ -177,35 +176,3 @@ class _Replay:
         with torch.cuda.graph(self.graph):
             self.loss = self.work(self.batch)
         self.graph.replay()
-
-
-def _block(draw: random.Random, shot: Shot, recipe: Recipe) -> Window:
-    """A random block of the shot, as long as a window and as large as a crop where there is
-    room."""
-    frames = min(recipe.frames, shot.length)
-    height, width, rooms = _rooms(tuple(shot.clean.boxes), shot.length, frames, recipe.crop)
-    start, room = draw.choice(rooms)
-    top = draw.randint(room.top, room.bottom - height)
-    left = draw.randint(room.left, room.right - width)
-    return Window(start, start + frames, Box(top, left, top + height, left + width))
-
-
-@lru_cache(maxsize=4)
-def _rooms(
-    boxes: tuple[Box, ...], length: int, frames: int, crop: int
-) -> tuple[int, int, list[tuple[int, Box]]]:
-    """Height and width of all blocks, and where one may start, with the pixels that all of its
-    frames have.
-
-    Where the hole leaves on one side and comes back on the other, some starts have little room or
-    none. The size is the one at which the most pixels can be drawn, over all starts that hold it.
-    """
-    starts = [start for start in range(len(boxes)) if start % length + frames <= length]
-    rooms = [(start, reduce(Box.intersect, boxes[start : start + frames])) for start in starts]
-    sizes = {(min(crop, room.height), min(crop, room.width)) for _, room in rooms}
-
-    def holding(height: int, width: int) -> list[tuple[int, Box]]:
-        return [(i, room) for i, room in rooms if room.height >= height and room.width >= width]
-
-    height, width = max(sorted(sizes), key=lambda s: s[0] * s[1] * len(holding(*s)))
-    return height, width, holding(height, width)

@@ -138,6 +138,16 @@ class Shot:
             return shot
         return replace(shot, clean=self.clean.to(device), hole=self.hole.to(device))
 
+    def within(self, boxes: Sequence[Box]) -> Shot:
+        """What lies within a box of each frame, not copied; of an empty one nothing."""
+
+        def part(volume: Volume) -> Volume:
+            nothing = volume.data[0][:, :0, :0]
+            data = [nothing if box.empty else volume.view(i, box) for i, box in enumerate(boxes)]
+            return replace(volume, boxes=boxes, data=data)
+
+        return replace(self, clean=part(self.clean), hole=part(self.hole))
+
     def cut(self, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
         """Copies windows of one size out of it, to where it is worked on: the clip, (N, C, T,
         height, width), and the hole, (N, 1, T, height, width)."""

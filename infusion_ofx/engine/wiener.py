@@ -77,7 +77,8 @@ class Texture:
     def measure(cls, shot: Shot) -> Texture:
         """Measures the known pixels of a shot."""
         octaves: list[list[Tensor]] = [[] for _ in range(OCTAVES + 1)]
-        frames = list(zip(shot.clean.data, shot.hole.data, strict=True))
+        pairs = zip(shot.clean.data, shot.hole.data, strict=True)
+        frames = [(clean, hole) for clean, hole in pairs if hole.numel()]
         frames = frames[:: -(-len(frames) // MOST_FRAMES)]
         thin = 1 + sum(clean[0].numel() for clean, _ in frames) // MOST_SAMPLES
         for frame in frames:
