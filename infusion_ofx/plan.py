@@ -94,9 +94,12 @@ class Plan:
 
     def joined(self, other: Plan) -> Plan:
         """The plan with another's windows too, which lie in this one's blocks."""
-        pairs = zip(self.sampled, other.sampled, strict=True)
-        sampled = tuple(_around(pair) for pair in pairs)
-        return replace(self, windows=self.windows + other.windows, sampled=sampled)
+        sampled, trained = (
+            tuple(_around(pair) for pair in zip(mine, theirs, strict=True))
+            for mine, theirs in ((self.sampled, other.sampled), (self.trained, other.trained))
+        )
+        windows = self.windows + other.windows
+        return replace(self, windows=windows, sampled=sampled, trained=trained)
 
     def finer(self, context: int) -> Plan | None:
         """The plan with its windows cut into tiles of about half the side, which overlap by twice

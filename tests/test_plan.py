@@ -248,3 +248,4 @@ def test_joined_plans_sample_what_each_of_them_samples(
     for i, sampled in enumerate(joined.sampled):
         for plan in plans:
             assert plan.sampled[i].empty or sampled.intersect(plan.sampled[i]) == plan.sampled[i]
+        assert joined.trained[i].intersect(sampled) == sampled or sampled.empty

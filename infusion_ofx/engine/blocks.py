@@ -6,7 +6,6 @@ import random
 from functools import lru_cache, reduce
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
@@ -20,55 +19,63 @@ __all__ = ["Blocks"]
 CELL = 8
 """Pixels across of what is told apart."""
 
+TRIES = 200
+"""Blocks that are drawn until one is useful."""
+
 
 class Blocks:
     """Draws blocks of a shot, all of one size: as long as a window and as large as a crop where
-    there is room.
+    there is room. Any of those that are loaded is as likely as any other.
 
-    With ``recipe.close`` each holds a known pixel no farther from the hole than sampling sees; a
-    large hole would else be most of what is drawn, and nothing is learnt inside it.
+    With ``recipe.close`` only those that hold something known close to the hole: most of a large
+    hole's box would else be blocks in which there is nothing to learn.
     """
 
     def __init__(self, shot: Shot, recipe: Recipe) -> None:
         self.frames = min(recipe.frames, shot.length)
-        boxes = tuple(shot.clean.boxes)
-        self.height, self.width, self.rooms = _rooms(boxes, shot.length, self.frames, recipe.crop)
-        self.cells: list[NDArray[np.int32]] = []
+        self.boxes = tuple(shot.clean.boxes)
+        self.height, self.width, self.rooms = _rooms(
+            self.boxes, shot.length, self.frames, recipe.crop
+        )
+        self.useful: list[NDArray[np.bool_]] = []
         if recipe.close:
-            for i in range(len(boxes)):
-                self.cells.append(_cells(shot, i, recipe.context + recipe.near))
+            for i in range(len(self.boxes)):
+                self.useful.append(_useful(shot, i, recipe.context + recipe.near))
                 shot.rest()
 
     def draw(self, draw: random.Random) -> Window:
         """A random block; equal generators give the same."""
-        start, room = draw.choice(self.rooms)
-        cells = self.cells[start + self.frames // 2] if self.cells else ()
-        if len(cells):
-            y, x = (int(corner) + draw.randrange(CELL) for corner in draw.choice(cells))
-            top, left = y - draw.randrange(self.height), x - draw.randrange(self.width)
-            top = min(max(top, room.top), room.bottom - self.height)
-            left = min(max(left, room.left), room.right - self.width)
-        else:
+        for _ in range(TRIES):
+            start, room = draw.choice(self.rooms)
             top = draw.randint(room.top, room.bottom - self.height)
             left = draw.randint(room.left, room.right - self.width)
-        box = Box(top, left, top + self.height, left + self.width)
+            box = Box(top, left, top + self.height, left + self.width)
+            if not self.useful or self._is_useful(start + self.frames // 2, box):
+                break
         return Window(start, start + self.frames, box)
 
+    def _is_useful(self, i: int, box: Box) -> bool:
+        rows, columns = self.boxes[i].slices(box)
+        return bool(self.useful[i][_cells(rows), _cells(columns)].any())
 
-def _cells(shot: Shot, i: int, near: int) -> NDArray[np.int32]:
-    """Corners on the plate, (N, 2), y before x, of the cells of a frame that are known and within
-    about ``near`` pixels of its hole; where there is no hole, of all that are known."""
-    box, hole = shot.hole.boxes[i], shot.hole.data[i][None]
+
+def _cells(pixels: slice) -> slice:
+    """The cells that some pixels are in."""
+    return slice(pixels.start // CELL, -(-pixels.stop // CELL))
+
+
+def _useful(shot: Shot, i: int, near: int) -> NDArray[np.bool_]:
+    """Which cells of a frame are known and within about ``near`` pixels of its hole; where there is
+    no hole, all that are known."""
+    hole = shot.hole.data[i][None]
     if not hole.numel():
-        return np.zeros((0, 2), np.int32)
-    known = functional.avg_pool2d(1 - hole, CELL, ceil_mode=True) > 0.5
-    around = known
+        return np.zeros((0, 0), bool)
+    useful = functional.avg_pool2d(1 - hole, CELL, ceil_mode=True) > 0.5
     if hole.any():
         held = functional.max_pool2d(hole, CELL, ceil_mode=True)
         reach = -(-near // CELL)
-        around = known & (functional.max_pool2d(held, 2 * reach + 1, 1, reach) > 0)
-    places: NDArray[np.int64] = torch.nonzero(around[0, 0]).cpu().numpy()
-    return (places * CELL + (box.top, box.left)).astype(np.int32)
+        useful &= functional.max_pool2d(held, 2 * reach + 1, 1, reach) > 0
+    return np.asarray(useful[0, 0].cpu().numpy())
 
 
 @lru_cache(maxsize=4)

@@ -54,12 +54,12 @@ class Recipe:
     """Pixels round the hole whose colours the working range is fitted to (working.py)."""
     reach: int = 96
     """Pixels round what sampling sees that the prior and patches see as well."""
-    near: int = 16
+    near: int = 8
     """Pixels round what sampling sees that training sees as well: what is close is most like what
     is missing, and a small network that learns one thing learns it well."""
     close: bool = True
-    """Whether training blocks are drawn round known pixels close to the hole (blocks.py), or
-    anywhere."""
+    """Whether all training blocks hold something known close to the hole (blocks.py), or any will
+    do."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
     patches: bool = False
