@@ -116,15 +116,21 @@ class Material:
         Raises:
             SequenceError: when the matte cannot be read.
         """
-        window = self.matte.data(frame)
-        matte = self.matte.read(frame, window)[:, :, 0]
-        box = window.tight(matte > 0)
+        box = self._marked(frame)
         if box.empty:
             return Hole(box, np.zeros((0, 0), np.float32))
+        matte = self.matte.read(frame, box)[:, :, 0]
         roomy = box.grow(self.job.grow + 1)
         padded = np.zeros((roomy.height, roomy.width), np.float32)
-        padded[roomy.slices(box)] = clean_matte(matte[window.slices(box)])
+        padded[roomy.slices(box)] = clean_matte(matte)
         return self._shaped(padded, roomy, frame)
+
+    def _marked(self, frame: int) -> Box:
+        """Round all that a frame's matte marks."""
+        marked = Box(0, 0, 0, 0)
+        for strip in self.matte.strips(frame, self.matte.data(frame)):
+            marked = marked.union(strip.tight(self.matte.read(frame, strip)[:, :, 0] > 0))
+        return marked
 
     def _shaped(self, matte: Array, box: Box, frame: int) -> Hole:
         """Grown and feathered within the frame's own pixels, and cut to what is left."""

@@ -17,6 +17,7 @@ from PIL import Image
 from infusion_ofx.errors import JobError, SequenceError
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
+from infusion_ofx.sequence import formats
 from infusion_ofx.sequence.frame import Box
 from tiny import ALL, RGB, job_of, paint
 
@@ -41,6 +42,23 @@ def write(path: Path, *channels: str, value: float = 0.0) -> None:
     assert output is not None and output.open(str(path), spec), oiio.geterror()
     pixels = np.full((ALL.height, ALL.width, len(channels)), value, np.float16)
     assert output.write_image(pixels) and output.close()
+
+
+def test_a_hole_is_the_same_in_strips_as_in_one_piece(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(shot.folder / "matte.1002.exr", ["A"], Box(20, 1, 24, 3), 0.5)
+    paint(shot.folder / "matte.1003.exr", ["A"], ALL, 0)
+    material = open_material(job_of(shot, grow=1, feather=2))
+    whole = [material.hole(frame) for frame in material.frames]
+    monkeypatch.setattr(formats, "_TALL", 5)
+    monkeypatch.setattr(formats, "_STRIP", 1)
+    assert [(b.top, b.bottom) for b in material.matte.strips(1001, ALL)] == [
+        (0, 5), (5, 10), (10, 15), (15, 20), (20, 24),
+    ]  # fmt: skip
+    for frame, one in zip(material.frames, whole, strict=True):
+        found = material.hole(frame)
+        assert (found.box == one.box or one.box.empty) and np.array_equal(found.alpha, one.alpha)
 
 
 def test_every_fault_of_a_job_is_named_at_once(shot: Shot) -> None:

@@ -5,8 +5,8 @@
 writes memory.json beside this file, after each job. A hole of 64x64 stands still in a plate of
 moving waves, half float, ZIP. By length the plate has 320x256 pixels; by plate the shot has 12
 frames. Each job is a process of its own, with few steps, which cost time and no memory; its peak is
-the most resident memory that the system has seen (ru_maxrss), the pages of files that it looked at
-among it. ``estimate`` is what ``infusion check`` says beforehand.
+the most resident memory that Linux has seen (VmHWM), the pages of files that it looked at among it.
+``estimate`` is what ``infusion check`` says beforehand.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 FEW = {"recipe": "draft", "steps": 10, "sampling_steps": 3, "device": "cpu", "threads": 1}
 RUN = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 from infusion_ofx.job import Job
 from infusion_ofx.run import run
 run(Job.from_dict(json.loads(sys.argv[1])))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) * 1024)
 """
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,7 @@ __all__ = [
     "output_name",
     "read_header",
     "read_pixels",
+    "strips",
     "write_file",
 ]
 
@@ -33,6 +36,10 @@ _MODULES: dict[str, ModuleType] = {
     "tiff": tiff,
     "jpeg": jpeg,
 }
+_IN_PARTS = {"openexr", "dpx"}
+"""Formats of which a part is read without decoding the rest."""
+_STRIP, _TALL = 2**22, 256
+"""Pixels of a strip, and rows that it has a multiple of: EXR's tallest chunks have as many."""
 _WRITTEN_AS = {"jpeg": jpeg.TARGET}
 """Formats that are only read, and the extension of what a frame of one becomes."""
 
@@ -63,6 +70,16 @@ def read_pixels(header: Header, picked: Picked, box: Box) -> Array:
     """
     pixels: Array = _MODULES[header.format].read(header, picked, box)
     return pixels
+
+
+def strips(header: Header, box: Box) -> Iterator[Box]:
+    """Boxes that cover a box of one file from top to bottom, each small enough to be read where the
+    whole would take much memory; just one where the format is decoded as a whole anyway."""
+    rows = max(_TALL, _STRIP // max(box.width, 1) // _TALL * _TALL)
+    if header.format not in _IN_PARTS:
+        rows = max(box.height, 1)
+    for top in range(box.top, box.bottom, rows):
+        yield replace(box, top=top, bottom=min(top + rows, box.bottom))
 
 
 def check_rewrite(header: Header, picked: Picked, keep_lossy: bool = False) -> str:

@@ -7,7 +7,7 @@ sees the old frame or the new one, never a part of one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Names
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from infusion_ofx.sequence.formats import (
     check_rewrite,
     read_header,
     read_pixels,
+    strips,
     write_file,
 )
 from infusion_ofx.sequence.frame import Box, Channel, Edit, Header, Picked
@@ -188,6 +189,11 @@ class Sequence:
             return read_pixels(header, picked, box)
         none = read_pixels(header, picked, Box(0, 0, 0, 0))
         return np.zeros((box.height, box.width, none.shape[2]), none.dtype)
+
+    def strips(self, frame: int, box: Box) -> Iterator[Box]:
+        """Boxes that cover ``box`` from top to bottom, to be read one by one, so that a large frame
+        takes no more memory than a small one where its format allows it."""
+        return strips(self.header(frame), box)
 
     def read_written(self, frame: int, target: Path, box: Box) -> Array:
         """Reads a box of what ``write`` has made of a frame, as ``read`` does.
