@@ -84,7 +84,7 @@ _LIGHT = Recipe(
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, crop=48, steps=1000, sampling_steps=31),
+    "draft": replace(_LIGHT, width=32, crop=48, steps=2000, sampling_steps=31),
     "standard": _LIGHT,
     "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
     "paper": Recipe(
