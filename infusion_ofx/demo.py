@@ -24,6 +24,7 @@ __all__ = ["DemoResult", "Shot", "demo", "make_shot"]
 
 FIRST = 1001
 RATE = 24  # frames a second
+STEPS = 1000  # of training: a demo is looked at and not delivered
 
 Array = NDArray[Any]
 
@@ -53,7 +54,8 @@ class DemoResult:
 
 
 def demo(folder: Path, on_progress: OnProgress = ignore) -> DemoResult:
-    """Makes the shot in a folder, repairs it with the draft recipe, scores it, draws the sheet."""
+    """Makes the shot in a folder, repairs it with the draft recipe and half of its training, scores
+    it, draws the sheet."""
     shot = make_shot(folder)
     frames = list(shot.frames)
     job = Job(
@@ -62,6 +64,7 @@ def demo(folder: Path, on_progress: OnProgress = ignore) -> DemoResult:
         output=str(folder / "fill.####.exr"),
         frames=f"{frames[0]}-{frames[-1]}",
         recipe="draft",
+        steps=STEPS,
     )
     started = time.monotonic()
     result = run(job, on_progress)
