@@ -29,6 +29,10 @@ REGION_BYTES = 16
 SAMPLED_BYTES = 24
 """The same for each pixel of each frame that is sampled: the noisy clip and its estimate."""
 
+FRAME_BYTES = 300_000
+"""For each frame of the shot: headers, names, where the hole is. Measured: 0.28 MB from 200 to 1000
+frames (docs/benchmarks/memory.json)."""
+
 VIEW_BYTES = 16
 """For each loaded pixel of a frame that the prior looks at: what is known, and pyramids."""
 
@@ -85,7 +89,7 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
 
 def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
     """Most bytes that the job will hold in memory, on a CPU: the runtime, and what one of its steps
-    works on. The shot itself is not in it, however long it is.
+    works on. The pixels of the shot are not in it, however long it is.
 
     prior: whether other frames are looked at.
     """
@@ -103,7 +107,7 @@ def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
         areas = [box.height * box.width for box in plan.sampled]
         joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
         steps += [training * block_voxels(recipe, plan), sampling * largest + joined]
-    return RUNTIME_BYTES + max(steps)
+    return RUNTIME_BYTES + FRAME_BYTES * plan.length + max(steps)
 
 
 def on_device(recipe: Recipe, plan: Plan, budget: int) -> tuple[int, bool]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, choose
 from infusion_ofx.estimate import (
+    FRAME_BYTES,
     block_voxels,
     held,
     largest_tile,
@@ -99,13 +100,14 @@ def test_a_larger_hole_never_takes_less_memory(name: str, one: int, two: int, fr
 
 
 @given(NAMES, st.integers(1, 300), st.booleans())
-def test_a_longer_shot_takes_no_more_memory_but_more_of_the_disk(
+def test_a_longer_shot_takes_little_more_memory_but_more_of_the_disk(
     name: str, side: int, prior: bool
 ) -> None:
     recipe = replace(RECIPES[name], reach=64, patches=False)
     hole = Box(300, 300, 300 + side, 300 + side)
     short, long = (_plan(recipe, hole, frames) for frames in (400, 2000))
-    assert memory(recipe, short, prior=prior) == memory(recipe, long, prior=prior)
+    needs = [memory(recipe, plan, prior=prior) for plan in (short, long)]
+    assert needs[1] - needs[0] == 1600 * FRAME_BYTES < 2**29
     assert held(long) == 5 * held(short)
 
 
