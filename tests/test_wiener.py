@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.engine.wiener import OCTAVES, SHADES, Texture, join, left_open, split, wiener
+from infusion_ofx.engine.wiener import OCTAVES, SHADES, Texture, join, split, wiener
 from infusion_ofx.sequence.frame import Box
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 70), st.integers(1, 70))
@@ -224,23 +224,3 @@ def test_it_is_float32_under_bfloat16(seed: int) -> None:
     plain = wiener(clip, smooth, hole, _level(0.3), texture)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(wiener(clip, smooth, hole, _level(0.3), texture), plain)
-
-
-@pytest.mark.parametrize("sigma", [0.02, 0.06, 0.12])
-def test_an_estimate_and_what_it_leaves_open_are_as_strong_as_the_texture(sigma: float) -> None:
-    clip = _clip(0, frames=8)
-    texture = Texture.measure(_shot(clip))
-    flat, everywhere = torch.zeros_like(clip), torch.ones_like(clip)
-    noisy = clip + sigma * _random(9, *clip.shape)
-    estimate = wiener(noisy, flat, everywhere, _level(sigma), texture)
-    drawn = left_open(estimate, _random(10, *clip.shape), sigma, texture)
-    parts = [split(each)[:4] for each in (clip, estimate, estimate + drawn)]  # the rest are few
-    for truth, smooth, full in zip(*parts, strict=True):
-        assert full.std() == pytest.approx(float(truth.std()), rel=0.08)
-        assert smooth.std() < 1.02 * truth.std()
-
-
-def test_no_noise_leaves_nothing_open() -> None:
-    clip = _clip(0)
-    drawn = left_open(clip, _random(1, *clip.shape), 0.0, Texture.measure(_shot(clip)))
-    assert (drawn == 0).all()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import LightNetwork, build
+from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trained_by
 from infusion_ofx.engine.sample import sample_step, start
@@ -141,7 +141,6 @@ class Engine:
         if chain.step == stage.steps:
             return
         network = self._trained(trained_by(stage, self.stages))
-        texture = network.texture if isinstance(network, LightNetwork) else None
         grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
         first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
@@ -150,7 +149,7 @@ class Engine:
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
             sample_step(
                 network, chain.x, chain.clean, self.shot, self.plan, self.recipe, places, call,
-                seed=self._seed(stage.take), compute=self.compute, texture=texture,
+                seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
             chain.step += 1
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))

@@ -114,16 +114,12 @@ class LightNetwork(nn.Module):
         _silence(last)
         self.last = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
 
-    @property
-    def texture(self) -> Texture:
-        """The shot's, where the network is."""
-        return Texture(self.power, self.ends)
-
     def forward(
         self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the strides need."""
-        guess = wiener(x, push_pull(known, hole), hole, sigma, self.texture)
+        texture = Texture(self.power, self.ends)
+        guess = wiener(x, push_pull(known, hole), hole, sigma, texture)
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         style = self.embed(_sinusoids(level, 64, base=1000.0))
         x = self.first(_fold(x))

@@ -15,7 +15,6 @@ from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import Schedule, ancestral, make
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume, cut
-from infusion_ofx.engine.wiener import Texture, left_open
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
 
@@ -56,7 +55,6 @@ def sample_step(
     *,
     seed: int,
     compute: Compute,
-    texture: Texture | None = None,
 ) -> None:
     """Takes the clip from one noise level to the next.
 
@@ -68,9 +66,6 @@ def sample_step(
     of this step in the whole chain; at the first, 0, there is no estimate yet. At every step the
     overlapping windows' estimates are joined into one, held to the range of the known pixels, and
     known pixels are put back (Algorithm 1 of arXiv 2311.01090).
-
-    texture: the shot's; with it the step to the clean clip draws what the least noise has hidden
-    (wiener.py), where without it ends with the estimate, which is smoother than the shot.
 
     A chain of few calls loses contrast, since each step takes its estimate for the whole stretch;
     with ``recipe.extrapolate`` it goes on half a step the way the estimate was going, which is the
@@ -87,9 +82,6 @@ def sample_step(
             return denoise(network, schedule, cut(x, windows, shot.device), known, hole, u)
 
     for i, found, weight in _joined(shot, plan, estimate):
-        if texture is not None and places[1] is None and found.numel():
-            white = _noise(shot, i, x.boxes[i], seed, call + 1)
-            found += left_open(found[None, :, None], white[None, :, None], now, texture)[0, :, 0]
         ahead = held = _held(shot, i, x.boxes[i], found, weight)
         if recipe.extrapolate and call and places[1] is not None:
             ahead = _clamped(shot, held + (held - clean.data[i].to(shot.device)) / 2)

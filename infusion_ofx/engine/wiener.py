@@ -19,7 +19,7 @@ from torch.nn import functional
 from infusion_ofx.engine.smooth import push_pull, wide
 from infusion_ofx.engine.volume import Shot
 
-__all__ = ["OCTAVES", "SHADES", "Texture", "join", "left_open", "split", "wiener"]
+__all__ = ["OCTAVES", "SHADES", "Texture", "join", "split", "wiener"]
 
 OCTAVES = 5
 """Octaves apart from what is left below them."""
@@ -102,12 +102,6 @@ class Texture:
             found.append(shades)
         return cls(torch.stack(found), ends)
 
-    def at(self, octave: int, last: bool, bright: Tensor) -> Tensor:
-        """Variances of an octave, or of what is left below the ``last`` one, at brightnesses (B, T,
-        H, W): (B, C, T, H, W)."""
-        row = self.power[OCTAVES if last else octave]
-        return row[:, _shade(bright, self.ends)].transpose(0, 1)
-
 
 def _samples(clean: Tensor, hole: Tensor) -> Iterator[tuple[int, Tensor]]:
     """For each octave of one frame, its row and its known values under their brightness: (1 + C,
@@ -121,12 +115,6 @@ def _samples(clean: Tensor, hole: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield OCTAVES if last else i, torch.cat([below[0, :1][:, known], octave[0][:, known]])
         if not last:
             share = _pooled(share)
-
-
-def _hidden(octave: int, last: bool) -> float:
-    """The variance of white noise of spread 1 in an octave: pooling four pixels halves its spread,
-    and a quarter of what is left goes to the octaves below."""
-    return (1.0 if last else 0.75) / 4.0**octave
 
 
 def _mean(samples: Tensor) -> Tensor:
@@ -176,36 +164,12 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
             if not last:
                 estimate, shown = _wide(estimate, octaves[i]), _wide(shown, octaves[i])
             bright = below[-1][:, 0] if last else (estimate + shown)[:, 0]
-            signal = texture.at(i, last, bright)
-            noise = sigma.square() * _hidden(i, last)
+            row = texture.power[OCTAVES if last else i]
+            signal = row[:, _shade(bright, texture.ends)].transpose(0, 1)
+            noise = sigma.square() / 4**i * (1 if last else 0.75)  # pooling four halves the noise
             estimate = estimate + octaves[i] * signal / (signal + noise)
             shown = shown + below[i]
         return smooth + estimate * hole
-
-
-@torch.no_grad()
-def left_open(clean: Tensor, white: Tensor, sigma: float, texture: Texture) -> Tensor:
-    """A draw of what a noise of sigma hides of a texture whose estimate is ``clean``: added to it,
-    the texture is as strong as it was measured.
-
-    An estimate is the mean of all that may be under the noise, and so too smooth by their spread:
-    in an octave of variance P under noise of variance N that is P N / (P + N), by the same model of
-    octaves and brightness as ``wiener``.
-
-    clean: (B, C, T, H, W). white: the same shape, normal noise of spread 1.
-    """
-    octaves, below = split(white), split(clean)
-    drawn, shown = torch.zeros_like(octaves[-1]), torch.zeros_like(below[-1])
-    for i in reversed(range(len(octaves))):
-        last = i == len(octaves) - 1
-        if not last:
-            drawn, shown = _wide(drawn, octaves[i]), _wide(shown, octaves[i])
-        bright = below[-1][:, 0] if last else shown[:, 0]
-        signal = texture.at(i, last, bright)
-        noise = sigma**2 * _hidden(i, last)
-        drawn = drawn + octaves[i] * sigma * (signal / (signal + noise)).sqrt()
-        shown = shown + below[i]
-    return drawn
 
 
 def _pooled(clip: Tensor) -> Tensor:
