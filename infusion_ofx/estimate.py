@@ -22,11 +22,11 @@ __all__ = [
 RUNTIME_BYTES = 550 * 2**20
 """What torch and the libraries take before any frame is loaded, and keep to themselves later."""
 
-REGION_BYTES = 16
-"""For each loaded pixel of each frame: three float32 of colour and one of hole. They are in a file
-(mapped.py), or in the memory of a GPU."""
+REGION_BYTES = 20
+"""For each loaded pixel of each frame: up to four float32 of colour and one of hole. They are in a
+file (mapped.py), or in the memory of a GPU."""
 
-SAMPLED_BYTES = 24
+SAMPLED_BYTES = 32
 """The same for each pixel of each frame that is sampled: the noisy clip and its estimate."""
 
 FRAME_BYTES = 300_000
