@@ -16,7 +16,7 @@ from torch import Tensor
 
 from infusion_ofx.engine.held_out import HeldOut
 from infusion_ofx.engine.smooth import push_pull
-from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import JobError
 from infusion_ofx.grain import Grain
 from infusion_ofx.material import Material
@@ -138,7 +138,7 @@ def prepare(
         bad = _unknown(plate, holes[frame], layout.region[i], data)
         hole.data[i].copy_(bad)
         clean.data[i].copy_(torch.where(bad > 0, torch.zeros((), dtype=plate.dtype), plate))
-        _rest(clean, hole)
+        rest(clean, hole)
         on_frame((i + 1) // layout.regions)
     layout = _with_seen(material, clean, hole, layout, folder, on_seen, on_looked)
     known = _known(clean, hole, layout.sampled)
@@ -155,7 +155,7 @@ def prepare(
     working = Working.fit(near, decorrelate=material.recipe.decorrelate, limits=known)
     for linear, unknown in zip(clean.data, hole.data, strict=True):
         linear.copy_(working.encode(linear) * (1 - unknown))
-        _rest(clean, hole)
+        rest(clean, hole)
     coded = working.encode(known)
     shot = Shot(material.frames * layout.regions, clean, hole, coded.amin(1), coded.amax(1))
     planted = None
@@ -244,7 +244,7 @@ def _with_seen(
             own = clean.view(i, part.box)
             own.copy_(torch.where(part.taken, part.light, own))
             unknown.view(i, part.box)[:, part.taken] = 0
-        _rest(clean, unknown, room)
+        rest(clean, unknown, room)
     if _shown_only(material):
         return replace(layout, windows=())
     if not seen:
@@ -253,9 +253,9 @@ def _with_seen(
     for i, box in enumerate(layout.holes):
         left.append(box if box.empty else box.tight(unknown.view(i, box)[0].numpy()))
         unknown.rest()
-    rest = lay_out(material, left, regions=layout.regions)
-    trained = tuple(map(Box.intersect, rest.trained, layout.region))
-    return replace(layout, windows=rest.windows, sampled=rest.sampled, trained=trained)
+    made_up = lay_out(material, left, regions=layout.regions)
+    trained = tuple(map(Box.intersect, made_up.trained, layout.region))
+    return replace(layout, windows=made_up.windows, sampled=made_up.sampled, trained=trained)
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:
@@ -301,11 +301,5 @@ def _known(light: Volume, unknown: Volume, boxes: Iterable[Box], most: int = 1_0
     for i, box in held:
         chosen = unknown.view(i, box).flatten()[::step] == 0
         columns.append(light.view(i, box).flatten(1)[:, ::step][:, chosen])
-        _rest(light, unknown)
+        rest(light, unknown)
     return torch.cat(columns, 1)
-
-
-def _rest(*volumes: Volume) -> None:
-    """Lets go of the memory of what was looked at."""
-    for volume in volumes:
-        volume.rest()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from infusion_ofx.engine.volume import Volume
+from infusion_ofx.engine.volume import Volume, rest
 from infusion_ofx.prior.propagate import Shown, propagate
 from infusion_ofx.sequence.frame import Box
 
@@ -77,16 +78,11 @@ def route(
     else is unknown is left alone. all_that_is_seen: takes every pixel that another frame shows,
     trusted or not. on_frame: told how many frames are done.
     """
-
-    def rest() -> None:
-        for volume in (clean, unknown, into):
-            volume.rest()
-
     shown = propagate(
         [frame.permute(1, 2, 0).numpy() for frame in clean.data],
         [frame[0].numpy() for frame in unknown.data],
         clean.boxes,
-        rest,
+        partial(rest, clean, unknown, into),
     )
     routed, wanted = [], 0
     for i, found in enumerate(shown):

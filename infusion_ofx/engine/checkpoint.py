@@ -32,6 +32,8 @@ _NAMES = {
 }  # fmt: skip
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _DIGEST = 16  # bytes
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a file may raise that is missing, damaged, or none of ours."""
 
 
 class Kept(NamedTuple):
@@ -111,7 +113,7 @@ def load(path: Path) -> Kept | None:
                 total.update(content)
                 held.rest()
         return Kept(tensors, json.loads(text), held) if total.hexdigest() == digest else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except _NOT_OURS:
         return None
 
 
@@ -127,7 +129,7 @@ def is_whole(path: Path) -> bool:
                 for place in range(entry.start, entry.stop, 2**20):
                     total.update(file.read(min(2**20, entry.stop - place)))
         return total.hexdigest() == digest
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except _NOT_OURS:
         return False
 
 

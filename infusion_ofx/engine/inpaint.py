@@ -24,7 +24,7 @@ from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trained_by
 from infusion_ofx.engine.sample import sample_step, start
 from infusion_ofx.engine.schedule import calls_by_interval, make
 from infusion_ofx.engine.train import Trainer, optimiser
-from infusion_ofx.engine.volume import Shot, Volume
+from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import MissingStepError
 from infusion_ofx.patch import OnRound, Settings, fill_blocks
 from infusion_ofx.plan import Plan, Window
@@ -335,8 +335,7 @@ class _Chain:
 
     def rest(self) -> None:
         """Lets go of the memory of what was looked at."""
-        self.x.rest()
-        self.clean.rest()
+        rest(self.x, self.clean)
 
 
 def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import Schedule, ancestral, make
 from infusion_ofx.engine.smooth import push_pull
-from infusion_ofx.engine.volume import Shot, Volume, cut
+from infusion_ofx.engine.volume import Shot, Volume, cut, rest
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
 
@@ -90,8 +90,7 @@ def sample_step(
             moved += spread * _noise(shot, i, x.boxes[i], seed, call + 1)
         x.data[i].copy_(moved)
         clean.data[i].copy_(held)
-        for volume in (x, clean):
-            volume.rest()
+        rest(x, clean)
 
 
 def _joined(

@@ -17,7 +17,7 @@ from infusion_ofx.mapped import Mapped, size_of
 from infusion_ofx.plan import Window
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["Shot", "Volume", "cut"]
+__all__ = ["Shot", "Volume", "cut", "rest"]
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,13 @@ class Shot:
 
     def rest(self) -> None:
         """Lets go of the memory of what was looked at."""
-        self.clean.rest()
-        self.hole.rest()
+        rest(self.clean, self.hole)
+
+
+def rest(*volumes: Volume) -> None:
+    """Lets go of the memory of what was looked at of several volumes."""
+    for volume in volumes:
+        volume.rest()
 
 
 def cut(volume: Volume, windows: Sequence[Window], device: torch.device) -> Tensor:
