@@ -169,7 +169,7 @@ def record_of(material: Material, needed: int = 0) -> Record:
     needed: most bytes that the engine will hold; 0 where nobody has worked it out.
     """
     recipe = material.recipe
-    calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
+    calls = calls_by_interval(make(recipe).grid(recipe.sampling_steps), recipe.intervals)
     steps = {stage.name: stage.steps for stage in stages(recipe, calls)}
     return Record(material.job, __version__, material.digest(), steps, needed)
 

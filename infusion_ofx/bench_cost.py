@@ -135,7 +135,7 @@ def operations(recipe: Recipe, channels: int) -> float:
     network = build(recipe, shot)
     known, unseen = (volume.cut(0, frames, boxes[0])[None] for volume in (clean, hole))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        denoise(network, make(recipe.schedule), known, known, unseen, torch.tensor([0.5]))
+        denoise(network, make(recipe), known, known, unseen, torch.tensor([0.5]))
     return float(counter.get_total_flops()) / (frames * height * width)
 
 

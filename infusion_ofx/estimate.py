@@ -77,7 +77,7 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
 
     A training step costs three passes: forward, and twice as much back.
     """
-    calls = calls_by_interval(make(recipe.schedule).grid(recipe.sampling_steps), recipe.intervals)
+    calls = calls_by_interval(make(recipe).grid(recipe.sampling_steps), recipe.intervals)
     sampled = float(window_voxels(plan))
     cost = {
         "train": 3.0 * block_voxels(recipe, plan),

@@ -281,7 +281,7 @@ def test_a_gpu_gives_the_same_pixels_whether_it_holds_the_shot_or_not(
         there = shot.to(compute.device, resident=resident)
         fills.append(_filled(Engine(there, plan, recipe, compute, 0, folder)))
     held, fetched = ([frame.cpu() for frame in fill.data] for fill in fills)
-    assert fills[0].device == compute.device and fills[1].device == torch.device("cpu")
+    assert fills[0].device.type == "cuda" and fills[1].device.type == "cpu"
     assert _equal(held, fetched)
 
 

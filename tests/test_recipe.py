@@ -21,7 +21,7 @@ def test_a_job_can_name_every_recipe_and_no_other() -> None:
 def test_the_paper_recipe_has_the_published_values() -> None:
     paper = RECIPES["paper"]
     assert (paper.network, paper.width, paper.levels) == ("paper", 32, 3)
-    assert (paper.schedule, paper.intervals, paper.sampling_steps) == ("linear-beta", 20, 1000)
+    assert (paper.noise, paper.intervals, paper.sampling_steps) == (None, 20, 1000)
     assert (paper.learning_rate, paper.betas) == (1e-4, (0.9, 0.999))
     assert (paper.steps, paper.shared_steps, paper.frames) == (10_000, 0, 12)
     assert (paper.decay, paper.clip_norm) == (False, None)
@@ -42,7 +42,7 @@ def test_an_artists_numbers_take_the_place_of_the_recipes(
     assert chosen.intervals == (intervals or own.intervals)
     assert chosen.steps == (steps or own.steps)
     assert chosen.sampling_steps == (sampling_steps or own.sampling_steps)
-    assert (chosen.network, chosen.schedule) == (own.network, own.schedule)
+    assert (chosen.network, chosen.noise) == (own.network, own.noise)
     shared = round(own.shared_steps * chosen.steps / own.steps)
     assert chosen.shared_steps == (shared if chosen.intervals > 1 else 0)
 
@@ -52,7 +52,7 @@ def test_each_interval_is_trained_then_sampled_through_from_noise_to_clean(
     name: str, intervals: int | None, steps: int | None, sampling_steps: int | None
 ) -> None:
     recipe = choose(name, intervals=intervals, steps=steps, sampling_steps=sampling_steps)
-    grid = make(recipe.schedule).grid(recipe.sampling_steps)
+    grid = make(recipe).grid(recipe.sampling_steps)
     work = stages(recipe, calls_by_interval(grid, recipe.intervals))
     if recipe.patches:
         assert work.pop(0).kind == "patch"

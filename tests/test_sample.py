@@ -20,7 +20,7 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.sample import AT_ONCE, batches, sample_step, start, taper
-from infusion_ofx.engine.schedule import LinearBeta, LogUniform, ancestral, make
+from infusion_ofx.engine.schedule import LinearBeta, ancestral, make
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import Plan, Window
@@ -110,7 +110,7 @@ def _chain(
     network: nn.Module, shot: Shot, plan: Plan, recipe: Recipe, x: Volume | None = None
 ) -> Volume:
     x, before = x or _start(shot, plan, recipe), None
-    grid: list[float | None] = [*make(recipe.schedule).grid(recipe.sampling_steps).tolist(), None]
+    grid: list[float | None] = [*make(recipe).grid(recipe.sampling_steps).tolist(), None]
     for call, (now, then) in enumerate(zip(grid, grid[1:], strict=False)):
         assert now is not None
         x, before = _step(network, x, before, shot, plan, recipe, (now, then), call)
@@ -141,7 +141,7 @@ def test_a_perfect_denoiser_gives_back_the_spread_of_the_shot(
     plan = _layout(holes, context=0, frames=6)
     fill = torch.cat(_chain(_gaussian(spread), _shot(plan, holes), plan, recipe).data).flatten()
     # The chain ends with the mean of what the least noise leaves open.
-    schedule = make(recipe.schedule)
+    schedule = make(recipe)
     end = 1 / math.hypot(1, schedule.sigma(torch.zeros(1)).item() / spread)
     assert fill.mean().item() == pytest.approx(0, abs=0.04 * spread)
     assert least <= fill.std().item() / (spread * end) <= most
@@ -152,7 +152,7 @@ def test_a_perfect_denoiser_gives_back_the_spread_of_the_shot(
 def test_the_second_step_looks_half_a_step_ahead_and_the_last_does_not() -> None:
     holes = [Box(10, 10, 20, 22)]
     plan = _layout(holes)
-    shot, box, schedule = _shot(plan, holes), plan.sampled[0], make(OURS.schedule)
+    shot, box, schedule = _shot(plan, holes), plan.sampled[0], make(OURS)
     hole = shot.hole.view(0, box)
     x = _start(shot, plan, OURS)
     after, first = _step(constant(0.4), x, None, shot, plan, OURS, (0.8, 0.6), 3)
@@ -206,7 +206,7 @@ def test_one_step_is_the_published_one() -> None:
 def test_known_pixels_are_put_back_at_every_step_and_exactly_in_the_end() -> None:
     holes = [Box(10, 10 + i, 16, 18 + i) for i in range(3)]
     plan = _layout(holes, context=12)
-    shot, schedule, wild = _shot(plan, holes), LogUniform(), constant(77.0)
+    shot, schedule, wild = _shot(plan, holes), make(OURS), constant(77.0)
     for now, then in ((0.9, 0.8), (0.4, 0.3), (0.05, None)):
         sigma = [schedule.sigma(torch.tensor(u)).item() if u else 0.0 for u in (now, then)]
         noisy = [
@@ -326,9 +326,10 @@ def test_our_start_is_the_smooth_fill_under_the_greatest_noise() -> None:
     hole = shot.hole.cut(*span)[None]
     smooth = push_pull(shot.clean.cut(*span)[None], hole)[0]
     x = _start(shot, plan, OURS)
+    assert OURS.noise is not None
     for i, (box, noisy) in enumerate(zip(plan.sampled, x.data, strict=True)):
         noise = normal(key(0, "noise", 0), shot.numbers[i], box, 3)
-        assert torch.allclose(noisy, smooth[:, i] + LogUniform().high * noise, atol=1e-4)
+        assert torch.allclose(noisy, smooth[:, i] + OURS.noise[1] * noise, atol=1e-4)
 
 
 @pytest.mark.parametrize("recipe", [PAPER, OURS], ids=["published", "ours"])

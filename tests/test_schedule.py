@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.schedule import (
     LinearBeta,
     LogUniform,
@@ -78,27 +80,27 @@ def test_log_uniform_levels_are_even_in_the_logarithm_and_end_where_they_say() -
 
 @given(st.integers(2, 300))
 def test_the_log_uniform_chain_runs_evenly_from_noise_to_nearly_clean(calls: int) -> None:
-    grid = LogUniform().grid(calls)
+    grid = LogUniform(0.06, 12.0).grid(calls)
     assert len(grid) == calls
     assert (grid[0].item(), grid[-1].item()) == (1.0, 0.0)
     assert torch.allclose(grid.diff(), torch.full((calls - 1,), -1 / (calls - 1)).double())
 
 
 def test_one_call_starts_from_noise_alone() -> None:
-    assert LogUniform().grid(1).tolist() == [1.0]
+    assert LogUniform(0.06, 12.0).grid(1).tolist() == [1.0]
     assert LinearBeta().index(LinearBeta().grid(1)).tolist() == [999]
 
 
 def test_a_recipe_names_its_schedule() -> None:
-    assert make("linear-beta") == LinearBeta()
-    assert make("log-uniform") == LogUniform()
+    assert make(RECIPES["paper"]) == LinearBeta()
+    assert make(replace(RECIPES["draft"], noise=(0.5, 7.0))) == LogUniform(low=0.5, high=7.0)
 
 
-@given(st.integers(1, 1000), st.integers(1, 60), st.sampled_from(["linear-beta", "log-uniform"]))
+@given(st.integers(1, 1000), st.integers(1, 60), st.sampled_from(["paper", "draft"]))
 def test_each_call_belongs_to_the_interval_that_is_trained_for_it(
     calls: int, intervals: int, name: str
 ) -> None:
-    grid = make(name).grid(calls)
+    grid = make(RECIPES[name]).grid(calls)
     counts = calls_by_interval(grid, intervals)
     assert len(counts) == intervals
     assert sum(counts) == calls

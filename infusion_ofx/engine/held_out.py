@@ -42,7 +42,7 @@ class HeldOut:
         known = clean * (1 - hole)
         mask, truth = self.mask.to(hole.device)[None], self.truth.to(hole.device)[None]
         clean = torch.where(mask > 0, truth, known)
-        schedule = make(recipe.schedule)
+        schedule = make(recipe)
         low, high = span(stage.interval, recipe.intervals)
         u = low + (high - low) * (torch.arange(LEVELS, device=hole.device) + 0.5) / LEVELS
         address = key("held out")

@@ -78,7 +78,7 @@ class Engine:
     @property
     def stages(self) -> list[Stage]:
         """All that there is to do, in an order that works."""
-        grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps)
+        grid = make(self.recipe).grid(self.recipe.sampling_steps)
         return stages(self.recipe, calls_by_interval(grid, self.recipe.intervals))
 
     def run(self, stage: Stage, on_step: OnStep = quiet) -> None:
@@ -141,7 +141,7 @@ class Engine:
         if chain.step == stage.steps:
             return
         network = self._trained(trained_by(stage, self.stages))
-        grid = make(self.recipe.schedule).grid(self.recipe.sampling_steps).tolist()
+        grid = make(self.recipe).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
         first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
         while chain.step < stage.steps:

@@ -16,8 +16,10 @@ class Recipe:
     """``paper`` or ``light``; see network.py."""
     width: int
     levels: int
-    schedule: str
-    """``linear-beta`` (the published 1000 levels) or ``log-uniform``; see schedule.py."""
+    noise: tuple[float, float] | None
+    """The least and the most noise, in sizes of the texture; None is the published 1000 levels
+    (schedule.py). Much to start from gives better shapes and seeds that differ less, little to end
+    at finer texture; either asks for more training."""
     intervals: int
     """Parts that the noise range is cut into; each is trained, then sampled through, in turn."""
     steps: int
@@ -76,19 +78,21 @@ _LIGHT = Recipe(
     network="light",
     width=48,
     levels=2,
-    schedule="log-uniform",
+    noise=(0.06, 12.0),
     batch=2,
     intervals=1,
-    steps=3000,
-    sampling_steps=31,
+    steps=6000,
+    sampling_steps=41,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, crop=48, steps=2000, sampling_steps=31),
+    "draft": replace(
+        _LIGHT, width=32, noise=(0.03, 3.0), crop=48, steps=2000, sampling_steps=36
+    ),
     "standard": _LIGHT,
     "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
     "paper": Recipe(
-        network="paper", width=32, levels=3, schedule="linear-beta",
+        network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
         crop=432, known_weight=1.0, extrapolate=False, decorrelate=False,

@@ -31,7 +31,7 @@ def start(x: Volume, shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> No
     Noise alone, as published, where the chain starts so high that nothing shows through it; else
     noise over the smooth fill, which is what a clip looks like from there.
     """
-    sigma = _sigma(make(recipe.schedule), 1.0)
+    sigma = _sigma(make(recipe), 1.0)
     if recipe.network == "paper":
         for i, box in enumerate(x.boxes):
             x.data[i].copy_(_noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5)
@@ -71,7 +71,7 @@ def sample_step(
     with ``recipe.extrapolate`` it goes on half a step the way the estimate was going, which is the
     stochastic DPM-Solver++(2M) of Lu et al. (arXiv 2211.01095) for even steps in log sigma.
     """
-    schedule = make(recipe.schedule)
+    schedule = make(recipe)
     now = _sigma(schedule, places[0])
     then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)

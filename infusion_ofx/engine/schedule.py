@@ -15,6 +15,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from infusion_ofx.engine.recipe import Recipe
+
 __all__ = ["LinearBeta", "LogUniform", "Schedule", "ancestral", "calls_by_interval", "make"]
 
 
@@ -22,19 +24,19 @@ __all__ = ["LinearBeta", "LogUniform", "Schedule", "ancestral", "calls_by_interv
 class LogUniform:
     """Noise levels drawn evenly in the logarithm of sigma.
 
-    From a noise that hides all but the smooth fill, where sampling starts, to one of about grain's
-    size, below which a network of little training leaves speckles.
+    From ``high``, a noise that hides all but the smooth fill, where sampling starts, to ``low``,
+    one of about grain's size: what is finer than it is lost.
     """
 
-    low: float = 0.06
-    high: float = 3.0
+    low: float
+    high: float
 
     def sigma(self, u: Tensor) -> Tensor:
         """Noise-to-signal ratio at u in [0, 1]."""
         return self.low * (self.high / self.low) ** u
 
     def level(self, u: Tensor) -> Tensor:
-        """What the network is told: ln(sigma) / 4, within [-0.71, 0.28]."""
+        """What the network is told: ln(sigma) / 4, within [-0.88, 0.63] for our recipes."""
         return self.sigma(u).log() / 4
 
     def grid(self, calls: int) -> Tensor:
@@ -91,9 +93,9 @@ def _alpha_bar(schedule: LinearBeta, device: torch.device) -> Tensor:
 Schedule = LogUniform | LinearBeta
 
 
-def make(name: str) -> Schedule:
+def make(recipe: Recipe) -> Schedule:
     """The schedule that a recipe names."""
-    return LinearBeta() if name == "linear-beta" else LogUniform()
+    return LinearBeta() if recipe.noise is None else LogUniform(*recipe.noise)
 
 
 def span(interval: int | None, intervals: int) -> tuple[float, float]:

@@ -72,7 +72,7 @@ class Batch:
         extra = training_holes(draw, recipe.batch, frames, height, width, device)
         low, high = span(stage.interval, recipe.intervals)
         u = torch.tensor([draw.uniform(low, high) for _ in windows], device=device)
-        sigma = make(recipe.schedule).sigma(u)[:, None, None, None, None]
+        sigma = make(recipe).sigma(u)[:, None, None, None, None]
         generator = torch.Generator(device).manual_seed(address)
         noise = torch.randn(clean.shape, generator=generator, device=device)
         return cls(clean, hole, torch.maximum(hole, extra), clean + sigma * noise, u)
@@ -100,7 +100,7 @@ class Trainer:
         self.shot, self.recipe, self.stage = shot, recipe, stage
         self.blocks = Blocks(shot, recipe)
         self.seed, self.compute = seed, compute
-        self.schedule = make(recipe.schedule)
+        self.schedule = make(recipe)
         self.fit: Callable[[Batch], Tensor] = self.fit_now
         if compute.device.type == "cuda":
             self.fit = _Replay(self.fit_now, compute.device)
