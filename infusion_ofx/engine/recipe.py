@@ -87,7 +87,7 @@ _LIGHT = Recipe(
 
 RECIPES = {
     "draft": replace(
-        _LIGHT, width=32, noise=(0.03, 3.0), crop=48, steps=2000, sampling_steps=36
+        _LIGHT, width=32, noise=(0.045, 3.0), crop=48, steps=2000, sampling_steps=33
     ),
     "standard": _LIGHT,
     "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
