@@ -10,8 +10,7 @@ from typing import Any
 from infusion_ofx import __version__
 from infusion_ofx.attempt import Attempt, attempting
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.recipe import stages
-from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.engine.stages import stages
 from infusion_ofx.errors import JobError, Stopped, TryAgainError
 from infusion_ofx.estimate import on_device
 from infusion_ofx.folder import JobFolder, Record
@@ -169,8 +168,7 @@ def record_of(material: Material, needed: int = 0) -> Record:
     needed: most bytes that the engine will hold; 0 where nobody has worked it out.
     """
     recipe = material.recipe
-    calls = calls_by_interval(make(recipe).grid(recipe.sampling_steps), recipe.intervals)
-    steps = {stage.name: stage.steps for stage in stages(recipe, calls)}
+    steps = {stage.name: stage.steps for stage in stages(recipe)}
     return Record(material.job, __version__, material.digest(), steps, needed)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from infusion_ofx.engine.recipe import PER_CENT, Recipe, Stage, stages
+from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import AT_ONCE
-from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.engine.stages import PER_CENT, Stage, stages
 from infusion_ofx.patch import BYTES
 from infusion_ofx.plan import Plan
 from infusion_ofx.prior.sources import VIEWS
@@ -77,14 +77,13 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
 
     A training step costs three passes: forward, and twice as much back.
     """
-    calls = calls_by_interval(make(recipe).grid(recipe.sampling_steps), recipe.intervals)
     sampled = float(window_voxels(plan))
     cost = {
         "train": 3.0 * block_voxels(recipe, plan),
         "sample": sampled,
         "patch": PATCH_PASSES * sampled / PER_CENT,
     }
-    return [(stage, cost[stage.kind]) for stage in stages(recipe, calls)]
+    return [(stage, cost[stage.kind]) for stage in stages(recipe)]
 
 
 def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:

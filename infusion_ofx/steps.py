@@ -16,7 +16,7 @@ from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
-from infusion_ofx.engine.recipe import Stage
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
 from infusion_ofx.estimate import on_device

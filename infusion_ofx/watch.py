@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from infusion_ofx.engine.inpaint import Step
-from infusion_ofx.engine.recipe import Stage
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.losses import Losses

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.recipe import RECIPES, Stage
+from infusion_ofx.engine.recipe import RECIPES
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.folder import JobFolder
 from infusion_ofx.losses import read_losses

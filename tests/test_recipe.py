@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infusion_ofx import job
-from infusion_ofx.engine.recipe import RECIPES, Stage, choose, stages
+from infusion_ofx.engine.recipe import RECIPES, choose
 from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.engine.stages import Stage, stages
 
 NAMES = st.sampled_from(sorted(RECIPES))
 NUMBERS = st.none() | st.integers(1, 200)
@@ -52,16 +53,15 @@ def test_each_interval_is_trained_then_sampled_through_from_noise_to_clean(
     name: str, intervals: int | None, steps: int | None, sampling_steps: int | None
 ) -> None:
     recipe = choose(name, intervals=intervals, steps=steps, sampling_steps=sampling_steps)
-    grid = make(recipe).grid(recipe.sampling_steps)
-    work = stages(recipe, calls_by_interval(grid, recipe.intervals))
+    work = stages(recipe)
     if recipe.patches:
         assert work.pop(0).kind == "patch"
     if recipe.shared_steps:
         assert work.pop(0) == Stage("train", None, recipe.shared_steps)
-    calls = calls_by_interval(grid, recipe.intervals)
+    calls = calls_by_interval(recipe)
     sampled = [interval for interval, count in enumerate(calls) if count]
     assert [stage.kind for stage in work] == ["train", "sample"] * len(sampled)
     assert [stage.interval for stage in work[::2]] == sampled
     assert [stage.interval for stage in work[1::2]] == sampled
     assert {stage.steps for stage in work[::2]} == {recipe.steps}
-    assert sum(stage.steps for stage in work[1::2]) == len(grid)
+    assert sum(stage.steps for stage in work[1::2]) == len(make(recipe).grid(recipe.sampling_steps))

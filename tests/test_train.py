@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build
-from infusion_ofx.engine.recipe import RECIPES, Recipe, Stage
+from infusion_ofx.engine.recipe import RECIPES, Recipe
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.train import Trainer, learning_rate, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import make

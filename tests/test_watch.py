@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from infusion_ofx.engine.inpaint import Step
-from infusion_ofx.engine.recipe import Stage
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.errors import InfusionError, Stopped
 from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job

@@ -29,7 +29,8 @@ from infusion_ofx.bench_cost import ceiling, operations
 from infusion_ofx.bench_table import machine
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step
-from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe, Stage
+from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import largest_tile, work
 from infusion_ofx.plan import Plan, make

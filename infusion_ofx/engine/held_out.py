@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
-from infusion_ofx.engine.recipe import Recipe, Stage
+from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import make, span
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot
 from infusion_ofx.plan import Window
 

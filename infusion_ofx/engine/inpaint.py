@@ -20,9 +20,10 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.held_out import HeldOut
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.recipe import Recipe, Stage, before, stages, trained_by
+from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import sample_step, start
-from infusion_ofx.engine.schedule import calls_by_interval, make
+from infusion_ofx.engine.schedule import make
+from infusion_ofx.engine.stages import Stage, before, stages, trained_by
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import MissingStepError
@@ -78,8 +79,7 @@ class Engine:
     @property
     def stages(self) -> list[Stage]:
         """All that there is to do, in an order that works."""
-        grid = make(self.recipe).grid(self.recipe.sampling_steps)
-        return stages(self.recipe, calls_by_interval(grid, self.recipe.intervals))
+        return stages(self.recipe)
 
     def run(self, stage: Stage, on_step: OnStep = quiet) -> None:
         """Does what is left of one stage, and keeps where it ended.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["PATCHES", "RECIPES", "Recipe", "Stage", "before", "choose", "stages", "trained_by"]
+__all__ = ["PATCHES", "RECIPES", "Recipe", "choose"]
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,8 @@ RECIPES = {
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published
 defaults."""
 
-
 PATCHES = replace(_LIGHT, steps=0, patches=True, context=0)
 """No network: patch.py's own settings say the rest. Nothing is sampled, and nothing is context."""
-
-PER_CENT = 100
-"""Steps that a fill of patches is told in."""
 
 
 def choose(
@@ -135,61 +131,3 @@ def choose(
         sampling_steps=recipe.sampling_steps if sampling_steps is None else sampling_steps,
     )
     return replace(recipe, shared_steps=0) if recipe.intervals == 1 else recipe
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of like steps: the engine's whole work is a list of these."""
-
-    kind: str
-    """``train``, ``sample``, or ``patch``: the fill without a network."""
-    interval: int | None
-    """0 is the noisiest; None is training over all levels."""
-    steps: int
-    take: int = 1
-
-    @property
-    def name(self) -> str:
-        """``train-shared``, ``train-03``, ``sample-03-take02``, ``sample-patches``: what its
-        checkpoints are called by. A farm's task does those that begin with its name."""
-        part = "shared" if self.interval is None else f"{self.interval:02d}"
-        take = f"-take{self.take:02d}" if self.take > 1 else ""
-        return f"sample-patches{take}" if self.kind == "patch" else f"{self.kind}-{part}{take}"
-
-
-def stages(recipe: Recipe, calls: list[int]) -> list[Stage]:
-    """The stages of a recipe in order. calls: the sampling steps that fall into each interval."""
-    work = []
-    for take in range(1, recipe.takes + 1):
-        if recipe.patches:
-            work.append(Stage("patch", None, PER_CENT, take))
-        trained = take == 1 or recipe.takes_train
-        if trained and recipe.shared_steps:
-            work.append(Stage("train", None, recipe.shared_steps, take))
-        for interval, count in enumerate(calls if recipe.steps else []):
-            if not count:  # fewer calls than intervals: some are never sampled, nor trained
-                continue
-            if trained:
-                work.append(Stage("train", interval, recipe.steps, take))
-            work.append(Stage("sample", interval, count, take))
-    return work
-
-
-def before(stage: Stage, work: list[Stage]) -> Stage | None:
-    """The stage of ``work`` whose end this one begins from; None where it begins from nothing.
-
-    Sampling goes on where the interval above left the clip. So does training with its network,
-    as published; after a shared training each interval starts from that, and none waits for
-    another.
-    """
-    alike = [other for other in work if (other.kind, other.take) == (stage.kind, stage.take)]
-    place = alike.index(stage)
-    if not place:
-        return None
-    return alike[0] if alike[0].interval is None else alike[place - 1]
-
-
-def trained_by(stage: Stage, work: list[Stage]) -> Stage:
-    """The training whose network a sampling stage calls: its take's own, or the first one's."""
-    alike = [s for s in work if s.kind == "train" and s.interval == stage.interval]
-    return next((s for s in alike if s.take == stage.take), alike[0])

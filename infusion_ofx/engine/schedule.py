@@ -105,10 +105,11 @@ def span(interval: int | None, intervals: int) -> tuple[float, float]:
     return 1 - (interval + 1) / intervals, 1 - interval / intervals
 
 
-def calls_by_interval(grid: Tensor, intervals: int) -> list[int]:
-    """How many sampling calls fall into each interval, noisiest first; they add up to len(grid)."""
-    place = ((1 - grid) * intervals).ceil().long().sub(1).clamp(0, intervals - 1)
-    return torch.bincount(place, minlength=intervals).tolist()
+def calls_by_interval(recipe: Recipe) -> list[int]:
+    """How many of a recipe's sampling calls fall into each interval, noisiest first."""
+    grid, count = make(recipe).grid(recipe.sampling_steps), recipe.intervals
+    place = ((1 - grid) * count).ceil().long().sub(1).clamp(0, count - 1)
+    return torch.bincount(place, minlength=count).tolist()
 
 
 def ancestral(now: float, then: float) -> tuple[float, float]:

@@ -15,8 +15,9 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.holes import training_holes
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.objective import denoise, known_loss
-from infusion_ofx.engine.recipe import Recipe, Stage
+from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import make, span
+from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot
 
 __all__ = ["Trainer", "learning_rate", "optimiser"]
