@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from infusion_ofx.engine.network import PaperNetwork, _fold, _unfold, build, weight_count
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.engine.wiener import Texture, wiener
+from infusion_ofx.engine.wiener import wiener
 from infusion_ofx.sequence.frame import Box
 
 SMALL = {

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import PaperNetwork, build
-from infusion_ofx.engine.objective import denoise, known_loss
+from infusion_ofx.engine.objective import denoise, known_loss, level_weight
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.schedule import LinearBeta, LogUniform, make
 from infusion_ofx.engine.volume import Shot, Volume
@@ -45,7 +45,7 @@ def test_the_loss_sees_every_known_value_and_none_in_the_hole(weight: float, see
     hole, shown = _mask(seed), _mask(seed + 1)
     clean = _random(seed + 2, *SHAPE)
     estimate = (clean + 1).requires_grad_()
-    torch.autograd.backward(known_loss(estimate, clean, hole, shown * (1 - hole), weight))
+    torch.autograd.backward(known_loss(estimate, clean, hole, shown * (1 - hole), weight).mean())
     assert estimate.grad is not None
     blind = hole.expand(SHAPE) > 0
     assert (estimate.grad[blind] == 0).all()
@@ -121,3 +121,20 @@ def test_the_estimate_is_float32_even_from_bfloat16(name: str, device: str) -> N
     assert estimate.dtype == torch.float32
     assert estimate.shape == x.shape
     assert estimate.isfinite().all()
+
+
+@given(st.sampled_from(sorted(RECIPES)), st.floats(0, 0.999), st.floats(0, 0.999))
+def test_less_noise_counts_more_in_our_recipes_and_the_same_as_published_in_the_papers(
+    name: str, first: float, second: float
+) -> None:
+    schedule, power = make(RECIPES[name]), RECIPES[name].low_weight
+    low, high = level_weight(schedule, torch.tensor(sorted((first, second))), power).tolist()
+    assert low >= high >= 1
+    assert name != "paper" or low == 1
+
+
+def test_with_power_two_a_level_counts_as_if_its_errors_were_as_large_as_its_noise() -> None:
+    schedule = LogUniform(0.03, 0.1)
+    u = torch.tensor([0.0, 1.0])
+    low, high = (schedule.sigma(u).square() * level_weight(schedule, u, 2)).tolist()
+    assert low == pytest.approx(high, rel=0.02)

@@ -26,7 +26,8 @@ def test_the_paper_recipe_has_the_published_values() -> None:
     assert (paper.learning_rate, paper.betas) == (1e-4, (0.9, 0.999))
     assert (paper.steps, paper.shared_steps, paper.frames) == (10_000, 0, 12)
     assert (paper.decay, paper.clip_norm) == (False, None)
-    assert (paper.known_weight, paper.decorrelate, paper.extrapolate) == (1.0, False, False)
+    assert (paper.known_weight, paper.low_weight) == (1.0, 0.0)
+    assert (paper.decorrelate, paper.extrapolate) == (False, False)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

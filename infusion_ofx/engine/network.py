@@ -9,15 +9,18 @@ with the hole set to 0. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown. 
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.schedule import noise_share
 from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.volume import Shot
-from infusion_ofx.engine.wiener import Texture, wiener
+from infusion_ofx.engine.wiener import wiener
 
 __all__ = ["LightNetwork", "PaperNetwork", "build", "weight_count"]
 
@@ -82,24 +85,23 @@ class LightNetwork(nn.Module):
     """Our network: a linear guess, and a U-Net that mends it, most of it at half resolution.
 
     The guess is the smooth fill with what a Wiener filter finds in the noisy clip (wiener.py). The
-    U-Net starts as nothing, so that training starts from a good denoiser and not from noise.
+    U-Net starts as nothing, so that training starts from a good denoiser and not from noise, and
+    what it adds is scaled as the noise is (Karras et al., arXiv 2206.00364), since the less noise,
+    the less there is to mend.
     Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
     first convolution and pixels again after the last; between them a U-Net with strided
     convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
     as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 848,860 weights
     for RGB at width 48 and 2 levels, 400,748 at width 32.
 
-    texture: the shot's, as wiener.py measures it.
+    texture: the shot's (texture.py).
     """
-
-    power: Tensor
-    ends: Tensor
 
     def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
         super().__init__()
-        self.register_buffer("power", texture.power)
-        self.register_buffer("ends", texture.ends)
-        channels = texture.power.shape[1]
+        for field in fields(texture):
+            self.register_buffer(field.name, getattr(texture, field.name))
+        channels = texture.power.shape[2]
         self.multiple = 2 ** (levels + 1)
         self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
@@ -118,7 +120,7 @@ class LightNetwork(nn.Module):
         self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the strides need."""
-        texture = Texture(self.power, self.ends)
+        texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
         guess = wiener(x, push_pull(known, hole), hole, sigma, texture)
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         style = self.embed(_sinusoids(level, 64, base=1000.0))
@@ -131,7 +133,7 @@ class LightNetwork(nn.Module):
         x = self.bottom(x, style)
         for join, block in zip(self.join, self.up, strict=True):
             x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
-        return guess + undo(_unfold(self.last(x))).float()
+        return guess + noise_share(sigma) * undo(_unfold(self.last(x))).float()
 
 
 class ResidualBlock(nn.Module):

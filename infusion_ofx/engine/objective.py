@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from infusion_ofx.engine.schedule import Schedule
+from infusion_ofx.engine.schedule import Schedule, noise_share
 
-__all__ = ["denoise", "known_loss"]
+__all__ = ["denoise", "known_loss", "level_weight"]
 
 
 def denoise(
@@ -26,7 +26,7 @@ def denoise(
 def known_loss(
     estimate: Tensor, clean: Tensor, hole: Tensor, shown: Tensor, known_weight: float
 ) -> Tensor:
-    """Mean squared error over the pixels whose truth is known: a scalar.
+    """Mean squared error of each clip over the pixels whose truth is known: (B,).
 
     estimate, clean: (B, C, T, H, W). hole: (B, 1, T, H, W), 1 = the shot's own hole, where nothing
     is known: weight 0. shown: (B, 1, T, H, W), 1 = the network saw the pixel: weight known_weight;
@@ -34,4 +34,14 @@ def known_loss(
     share of unknown pixels makes.
     """
     weight = (1 - hole) * (1 - shown * (1 - known_weight))
-    return (weight * (estimate - clean).square()).mean()
+    return (weight * (estimate - clean).square()).mean((1, 2, 3, 4))
+
+
+def level_weight(schedule: Schedule, u: Tensor, power: float) -> Tensor:
+    """How much the noise levels u (B,) count in training: (B,).
+
+    Where there is little noise errors are small, and would count for nothing beside those where
+    there is much. With power 0 each level counts as it does, as published; with 2 each as if its
+    errors were as large as its noise (equation 8 of Karras et al., arXiv 2206.00364).
+    """
+    return noise_share(schedule.sigma(u)) ** -power

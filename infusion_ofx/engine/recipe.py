@@ -41,6 +41,8 @@ class Recipe:
     """Largest height and width of a training block, in pixels."""
     known_weight: float = 0.1
     """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
+    low_weight: float = 1.0
+    """How much little noise counts in the loss (objective.py); 0 counts all levels as published."""
     extrapolate: bool = True
     """Whether a sampling step looks at the estimate before it too (sample.py), which few calls
     need."""
@@ -95,7 +97,7 @@ RECIPES = {
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
-        crop=432, known_weight=1.0, extrapolate=False, decorrelate=False,
+        crop=432, known_weight=1.0, low_weight=0.0, extrapolate=False, decorrelate=False,
         context=32, surround=32, reach=432, near=432, close=False,
     ),
 }  # fmt: skip

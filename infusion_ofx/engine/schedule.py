@@ -17,7 +17,15 @@ from torch import Tensor
 
 from infusion_ofx.engine.recipe import Recipe
 
-__all__ = ["LinearBeta", "LogUniform", "Schedule", "ancestral", "calls_by_interval", "make"]
+__all__ = [
+    "LinearBeta",
+    "LogUniform",
+    "Schedule",
+    "ancestral",
+    "calls_by_interval",
+    "make",
+    "noise_share",
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,11 @@ Schedule = LogUniform | LinearBeta
 def make(recipe: Recipe) -> Schedule:
     """The schedule that a recipe names."""
     return LinearBeta() if recipe.noise is None else LogUniform(*recipe.noise)
+
+
+def noise_share(sigma: Tensor) -> Tensor:
+    """The noise's share of the spread of a clip that is clean + sigma n: in (0, 1)."""
+    return sigma / (1 + sigma.square()).sqrt()
 
 
 def span(interval: int | None, intervals: int) -> tuple[float, float]:

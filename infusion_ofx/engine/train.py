@@ -14,7 +14,7 @@ from infusion_ofx.engine.blocks import Blocks
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.holes import training_holes
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.objective import denoise, known_loss
+from infusion_ofx.engine.objective import denoise, known_loss, level_weight
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import make, span
 from infusion_ofx.engine.stages import Stage
@@ -126,7 +126,8 @@ class Trainer:
             estimate = denoise(
                 self.network, self.schedule, batch.noisy, batch.clean * shown, batch.unseen, batch.u
             )
-        loss = known_loss(estimate, batch.clean, batch.hole, shown, self.recipe.known_weight)
+        errors = known_loss(estimate, batch.clean, batch.hole, shown, self.recipe.known_weight)
+        loss = (errors * level_weight(self.schedule, batch.u, self.recipe.low_weight)).mean()
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         if self.recipe.clip_norm is not None:
