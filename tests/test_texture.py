@@ -69,6 +69,14 @@ def test_a_few_edges_do_not_pass_for_texture() -> None:
     assert texture.power[0][flat].max().item() < 0.001
 
 
+def test_what_is_rare_is_not_expected_even_where_it_is() -> None:
+    clip = 0.01 * random(0, 1, 2, 2, 64, 64)
+    clip[..., :16, :16] = 1 + 0.2 * random(1, 1, 2, 2, 16, 16)
+    texture = Texture.measure(shot_of(clip))
+    inside = texture.shades(clip)[0, 0, 4:12, 4:12].flatten()
+    assert _strength(texture, 0)[inside].max().item() < 2 * NOISE[0] * 0.2**2 / 50
+
+
 @given(st.integers(0, 50), st.integers(1, 20))
 def test_a_shot_of_few_known_pixels_is_measured(seed: int, known: int) -> None:
     clip = random(seed, 1, 3, 2, 24, 20)

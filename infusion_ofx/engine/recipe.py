@@ -80,15 +80,15 @@ _LIGHT = Recipe(
     network="light",
     width=48,
     levels=2,
-    noise=(0.07, 12.0),
+    noise=(0.045, 12.0),
     batch=2,
     intervals=1,
     steps=6000,
-    sampling_steps=40,
+    sampling_steps=44,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, noise=(0.07, 3.0), crop=48, steps=2000, sampling_steps=30),
+    "draft": replace(_LIGHT, width=32, noise=(0.045, 3.0), crop=48, steps=2000, sampling_steps=33),
     "standard": _LIGHT,
     "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
     "paper": Recipe(

@@ -44,7 +44,7 @@ class LogUniform:
         return self.low * (self.high / self.low) ** u
 
     def level(self, u: Tensor) -> Tensor:
-        """What the network is told: ln(sigma) / 4, within [-0.67, 0.63] for our recipes."""
+        """What the network is told: ln(sigma) / 4, within [-0.78, 0.63] for our recipes."""
         return self.sigma(u).log() / 4
 
     def grid(self, calls: int) -> Tensor:

@@ -39,7 +39,8 @@ class Texture:
     Grain is strong in the shadows of a fire and flames are smooth: one figure for both would keep
     noise in the flames or wipe the grain. And where red is at its brightest, brightness and hue
     change against each other so that red stays: each for itself, they would leave it speckled.
-    Brightness is channel 0 of what is below the band.
+    Brightness is channel 0 of what is below the band. No shade is given more than the average one
+    has, so that the rare edges of a half-tone, which are not everywhere, are left to the network.
     """
 
     power: Tensor
@@ -75,7 +76,8 @@ class Texture:
                 average = _along_axes(values)
             for shade in range(SHADES):
                 own = values[:, shade_of == shade]
-                shades.append(_along_axes(own) if own.shape[1] >= FEW else average)
+                few = own.shape[1] < FEW
+                shades.append(average if few else _held(_along_axes(own), average))
         power, axes = (torch.stack(part) for part in zip(*shades, strict=True))
         size = BANDS + 1, SHADES
         return cls(
@@ -115,6 +117,12 @@ def _shade(bright: Tensor, ends: Tensor) -> Tensor:
     """Which shade a brightness falls into: 0 .. SHADES - 1, of the same shape."""
     share = (bright - ends[0]) / (ends[1] - ends[0]).clamp_min(1e-12)
     return (share * SHADES).long().clamp(0, SHADES - 1)
+
+
+def _held(own: tuple[Tensor, Tensor], average: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """A shade's variances and axes, no variance more than the average shade has that way."""
+    (power, axes), (most, across) = own, average
+    return torch.minimum(power, (axes.T @ across).square() @ most), axes
 
 
 def _along_axes(samples: Tensor) -> tuple[Tensor, Tensor]:
