@@ -85,6 +85,14 @@ def test_a_shot_of_few_known_pixels_is_measured(seed: int, known: int) -> None:
     _is_sound(Texture.measure(shot_of(clip, hole)), 3)
 
 
+def test_where_nothing_near_the_hole_is_known_all_that_is_known_is_measured() -> None:
+    clip = 0.1 * random(0, 1, 1, 2, 32, 32)
+    hole = torch.zeros(1, 1, 2, 32, 32)
+    hole[:, :, 1] = 1
+    texture = Texture.measure(shot_of(clip, hole))
+    assert _strength(texture, 0).mean().item() == pytest.approx(NOISE[0] * 0.1**2, rel=0.3)
+
+
 @pytest.mark.parametrize("size", [(1, 2), (2, 1), (3, 3), (1, 1)])
 def test_the_smallest_shot_is_measured(size: tuple[int, int]) -> None:
     _is_sound(Texture.measure(shot_of(random(0, 1, 3, 2, *size))), 3)

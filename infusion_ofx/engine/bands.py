@@ -13,7 +13,8 @@ BANDS = 10
 """Bands, two an octave, apart from what is left below them."""
 
 NOISE = (0.641, 0.0443, 0.0421, 0.00674, 0.00755, 0.00152, 0.00176, 3.8e-4, 4.5e-4, 9.8e-5, 3.3e-4)
-"""Variance of white noise of variance 1 in each band, finest first, and in what is left."""
+"""Variance of white noise of variance 1 in each band, finest first, and in what is left. It holds
+for pictures that are more than 16 pixels wide or high, which have all bands."""
 
 
 def split(clip: Tensor) -> list[Tensor]:

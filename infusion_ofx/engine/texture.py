@@ -54,23 +54,14 @@ class Texture:
 
     @classmethod
     def measure(cls, shot: Shot) -> Texture:
-        """Measures known pixels near the hole; all of them where a shot has none."""
-        held = any(hole.any() for hole in shot.hole.data)
-        rows: list[list[Tensor]] = [[] for _ in range(BANDS + 1)]
-        pairs = zip(shot.clean.data, shot.hole.data, strict=True)
-        frames = [(clean, hole) for clean, hole in pairs if (hole.any() if held else hole.numel())]
-        frames = frames[:: -(-len(frames) // MOST_FRAMES)]
-        thin = 1 + sum(clean[0].numel() for clean, _ in frames) // MOST_SAMPLES
-        for frame in frames:
-            clean, hole = (part[None, :, None].to(shot.device) for part in frame)
-            for row, sample in _samples(clean, hole, held):
-                rows[row].append(sample[:, ::thin])
-            shot.rest()
+        """Measures known pixels near the hole; all of them where nothing near it is known."""
+        rows = _rows(shot, near=True)
+        if not any(samples.shape[1] for samples in rows):
+            rows = _rows(shot, near=False)
         ends = torch.stack([shot.low[0], shot.high[0]])
         average = torch.full_like(shot.low, LEAST_POWER), torch.diag(torch.ones_like(shot.low))
         shades: list[tuple[Tensor, Tensor]] = []
-        for parts in rows:
-            samples = torch.cat(parts, 1) if parts else shot.low.new_zeros(1 + len(shot.low), 0)
+        for samples in rows:
             shade_of, values = _shade(samples[0], ends), samples[1:]
             if values.shape[1]:
                 average = _along_axes(values)
@@ -96,13 +87,34 @@ class Texture:
         return (self.axes[row] * share[:, :, None]) @ self.axes[row].mT
 
 
-def _samples(clean: Tensor, hole: Tensor, held: bool) -> Iterator[tuple[int, Tensor]]:
+def _rows(shot: Shot, *, near: bool) -> list[Tensor]:
+    """Of each band and of what is left below them, the known values under their brightness, (1 + C,
+    N). near: only those close to the hole."""
+    frames = []
+    for i, hole in enumerate(shot.hole.data):
+        if hole.any() if near else hole.numel():
+            frames.append(i)
+        shot.rest()
+    frames = frames[:: max(1, -(-len(frames) // MOST_FRAMES))]
+    rows = [[shot.low.new_zeros(1 + len(shot.low), 0)] for _ in range(BANDS + 1)]
+    for i in frames:
+        clean, hole = (
+            volume.data[i][None, :, None].to(shot.device) for volume in (shot.clean, shot.hole)
+        )
+        for row, sample in _samples(clean, hole, near):
+            every = 1 + sample.shape[1] * len(frames) // MOST_SAMPLES
+            rows[row].append(sample[:, ::every].clone())
+        shot.rest()
+    return [torch.cat(parts, 1) for parts in rows]
+
+
+def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[tuple[int, Tensor]]:
     """For each band of one frame, its row and its known values under their brightness: (1 + C, N).
-    held: only near the hole."""
+    close: only near the hole."""
     bands = split(push_pull(clean, hole))
     share = 1 - hole  # of each pooled pixel that is known
     near = torch.ones_like(hole)
-    if held:
+    if close:
         near = functional.max_pool3d(hole, (1, 2 * NEAR + 1, 2 * NEAR + 1), 1, (0, NEAR, NEAR))
     for i, band in enumerate(bands):
         last = i == len(bands) - 1
@@ -140,7 +152,7 @@ def _shape(samples: Tensor) -> Tensor:
     samples = samples.double()
     shape = unit = torch.eye(len(samples), dtype=samples.dtype, device=samples.device)
     for _ in range(ROUNDS):
-        far = (samples * torch.linalg.solve(shape + 1e-6 * unit, samples)).sum(0)
+        far = (samples * (torch.linalg.inv(shape + 1e-6 * unit) @ samples)).sum(0)
         shape = (samples / far.clamp_min(1e-30)) @ samples.T
         shape = shape / shape.diagonal().mean().clamp_min(1e-30)
     return shape

@@ -42,5 +42,8 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
 def _through(kept: Tensor, shades: Tensor, band: Tensor) -> Tensor:
     """A band (B, C, T, H, W), each pixel times the matrix of its shade; shades: (B, T, H, W)."""
     first = kept.shape[1] * torch.arange(len(band), device=band.device)[:, None, None, None]
-    matrix = kept.permute(2, 3, 0, 1).flatten(2)[:, :, first + shades]
-    return (matrix * band.transpose(0, 1)).sum(1).transpose(0, 1)
+    columns = kept.permute(3, 2, 0, 1).flatten(2)  # column, row, kind
+    total = torch.zeros_like(band.transpose(0, 1))
+    for column, values in zip(columns, band.unbind(1), strict=True):
+        total += column[:, first + shades] * values
+    return total.transpose(0, 1)
