@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from painted import random
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
@@ -21,12 +22,8 @@ from infusion_ofx.sequence.frame import Box
 SHAPE = (1, 3, 2, 6, 6)
 
 
-def _random(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def _mask(seed: int) -> Tensor:
-    return (_random(seed, 1, 1, *SHAPE[2:]) > 0).float()
+    return (random(seed, 1, 1, *SHAPE[2:]) > 0).float()
 
 
 class Spy(nn.Module):
@@ -43,7 +40,7 @@ class Spy(nn.Module):
 @given(st.floats(0.01, 1), st.integers(0, 100))
 def test_the_loss_sees_every_known_value_and_none_in_the_hole(weight: float, seed: int) -> None:
     hole, shown = _mask(seed), _mask(seed + 1)
-    clean = _random(seed + 2, *SHAPE)
+    clean = random(seed + 2, *SHAPE)
     estimate = (clean + 1).requires_grad_()
     torch.autograd.backward(known_loss(estimate, clean, hole, shown * (1 - hole), weight).mean())
     assert estimate.grad is not None
@@ -53,7 +50,7 @@ def test_the_loss_sees_every_known_value_and_none_in_the_hole(weight: float, see
 
 
 def test_with_weight_one_the_loss_is_the_published_one() -> None:
-    hole, clean, estimate = _mask(0), _random(1, *SHAPE), _random(2, *SHAPE)
+    hole, clean, estimate = _mask(0), random(1, *SHAPE), random(2, *SHAPE)
     published = (((1 - hole) * (clean - estimate)) ** 2).sum() / clean.numel()
     loss = known_loss(estimate, clean, hole, _mask(3), 1.0)
     assert loss.item() == pytest.approx(published.item(), rel=1e-6)
@@ -67,13 +64,13 @@ def test_pixels_that_were_shown_weigh_as_the_recipe_says() -> None:
 
 
 def test_the_truth_has_no_loss() -> None:
-    clean = _random(0, *SHAPE)
+    clean = random(0, *SHAPE)
     assert known_loss(clean, clean, _mask(1), _mask(2), 0.3).item() == 0
 
 
 @pytest.mark.parametrize("t", [0, 1, 500, 999])
 def test_the_published_network_is_shown_the_published_noisy_clip(t: int) -> None:
-    clean, noise = _random(0, *SHAPE), _random(1, *SHAPE)
+    clean, noise = random(0, *SHAPE), random(1, *SHAPE)
     alpha_bar = 1.0
     for i in range(t + 1):
         alpha_bar *= 1 - (1e-4 + (0.02 - 1e-4) * i / 999)
@@ -95,7 +92,7 @@ def test_the_published_network_is_shown_the_published_noisy_clip(t: int) -> None
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_a_network_is_told_the_noise_of_each_clip_of_the_batch(places: list[float]) -> None:
     u = torch.tensor(places)
-    x = _random(0, len(places), *SHAPE[1:])
+    x = random(0, len(places), *SHAPE[1:])
     hole = _mask(1).expand(len(places), -1, -1, -1, -1)
     for schedule in (LinearBeta(), LogUniform(0.06, 12.0)):
         spy = Spy()
@@ -110,10 +107,10 @@ def test_a_network_is_told_the_noise_of_each_clip_of_the_batch(places: list[floa
 def test_the_estimate_is_float32_even_from_bfloat16(name: str, device: str) -> None:
     recipe = RECIPES[name]
     box = Box(0, 0, 6, 6)
-    clean, blank = Volume([box], [_random(3, 3, 6, 6)]), Volume([box], [torch.zeros(1, 6, 6)])
+    clean, blank = Volume([box], [random(3, 3, 6, 6)]), Volume([box], [torch.zeros(1, 6, 6)])
     shot = Shot((1,), clean, blank, -3 * torch.ones(3), 3 * torch.ones(3))
     network = build(recipe, shot.to(torch.device(device)), device)
-    x, hole = _random(0, *SHAPE).to(device), _mask(1).to(device)
+    x, hole = random(0, *SHAPE).to(device), _mask(1).to(device)
     with Compute(torch.device(device), "bfloat16").autocast():
         estimate = denoise(
             network, make(recipe), x, x * (1 - hole), hole, torch.tensor([0.5]).to(device)
