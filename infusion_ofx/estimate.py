@@ -43,10 +43,10 @@ JOINED_BYTES = 80
 """For each pixel of a frame that is being joined: the sums, their weight, and what becomes of
 them."""
 
-NETWORK_BYTES = {"light": (1150, 250), "paper": (1550, 700)}
+NETWORK_BYTES = {"light": (1750, 400), "paper": (2000, 1100)}
 """For each voxel that the network sees at once, in training and in sampling. Measured: resident
-memory of torch 2.13 on a CPU at two sizes, the greater of float32 and bfloat16; for a GPU they are
-a guess until they are measured there."""
+memory of torch 2.13 on CPUs of Intel, where convolutions take more, and AMD, the greater of float32
+and bfloat16 at two sizes; for a GPU they are a guess until they are measured there."""
 
 DENSE_BYTES = 40
 """For each voxel of a fill of patches: the clip twice, up to four float32, and the hole."""
