@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, OnStep, Step
@@ -120,6 +120,10 @@ def _filled(engine: Engine) -> Volume:
     return engine.fill()
 
 
+def _doubt(network: nn.Module) -> float:
+    return float(network.get_buffer("doubt"))
+
+
 def _equal(one: list[Tensor], other: list[Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(one, other, strict=True))
 
@@ -181,6 +185,16 @@ def test_intervals_trained_in_any_order_in_engines_of_their_own_give_the_same(
     for stage in order:
         _engine(recipe, tmp_path / "farm").run(stage)
     assert _equal(_engine(recipe, tmp_path / "farm").fill().data, straight)
+
+
+def test_sampling_calls_a_network_with_its_doubt_and_training_one_without(tmp_path: Path) -> None:
+    engine = _engine(KINDS["final"], tmp_path)
+    shared, first = engine.stages[:2]
+    for stage in (shared, first):
+        assert _doubt(engine._fit(stage).network) == 0
+        engine.run(stage)
+        assert _doubt(engine._fit(stage).network) == 0
+        assert 0 < _doubt(engine._trained(stage)) <= 1
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

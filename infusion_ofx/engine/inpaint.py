@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.doubt import doubt
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import build
+from infusion_ofx.engine.network import LightNetwork, build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import sample_step, start
@@ -121,9 +122,10 @@ class Engine:
         fit = self._fit(stage)
         if fit.step == stage.steps:
             return
+        seed = self._seed(stage.take)
         trainer = Trainer(
             fit.network, fit.optimizer, self._close, self.recipe, stage,
-            seed=self._seed(stage.take), compute=self.compute,
+            seed=seed, compute=self.compute,
         )  # fmt: skip
         held_out = None
         if self.held_out is not None:
@@ -133,6 +135,10 @@ class Engine:
         while fit.step < stage.steps:
             loss = trainer.step(fit.step)
             fit.step += 1
+            if fit.step == stage.steps:
+                fit.doubt = doubt(
+                    fit.network, self._close, self.recipe, stage, seed=seed, compute=self.compute
+                )
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit), None, held_out))
         self._keep(stage, fit)
 
@@ -220,8 +226,10 @@ class Engine:
         return network, optimiser(network, self.recipe)
 
     def _trained(self, stage: Stage) -> nn.Module:
-        fit = _Fit(*self._untrained(stage.take))
-        fit.restore(self._needed(stage))
+        fit, kept = _Fit(*self._untrained(stage.take)), self._needed(stage)
+        fit.restore(kept)
+        if isinstance(fit.network, LightNetwork):
+            fit.network.doubt.fill_(kept.facts["doubt"])
         return fit.network
 
     def _chain(self, stage: Stage) -> _Chain:
@@ -281,6 +289,8 @@ class _Fit:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
+    doubt: float = 0.0
+    """Of the trained network; 0 until it is."""
 
     def tensors(self) -> dict[str, Tensor]:
         """All that it takes to go on."""
@@ -291,15 +301,15 @@ class _Fit:
                 found[f"optimizer.{name}.{part}"] = tensor
         return found
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, float]:
         """What goes with it."""
-        return {"step": self.step}
+        return {"step": self.step, "doubt": self.doubt}
 
     def rest(self) -> None:
         """There is nothing to let go of."""
 
     def restore(self, kept: checkpoint.Kept) -> None:
-        """Takes over weights and the optimiser's memory, not the step."""
+        """Takes over weights and the optimiser's memory, not the step nor the doubt."""
         tensors = kept.tensors
         weights = dict(self.network.named_parameters())
         with torch.no_grad():

@@ -94,13 +94,17 @@ class LightNetwork(nn.Module):
     as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 848,860 weights
     for RGB at width 48 and 2 levels, 400,748 at width 32.
 
-    texture: the shot's (texture.py).
+    texture: the shot's (texture.py). The buffer ``doubt`` is the share of what the U-Net adds that
+    is not believed where there is much noise (doubt.py): 0 while it is trained.
     """
+
+    doubt: Tensor
 
     def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
         super().__init__()
         for field in fields(texture):
             self.register_buffer(field.name, getattr(texture, field.name))
+        self.register_buffer("doubt", torch.zeros(()))
         channels = texture.power.shape[2]
         self.multiple = 2 ** (levels + 1)
         self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
@@ -120,8 +124,7 @@ class LightNetwork(nn.Module):
         self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the strides need."""
-        texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
-        guess = wiener(x, push_pull(known, hole), hole, sigma, texture)
+        guess = self.guess(x, known, hole, sigma)
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         style = self.embed(_sinusoids(level, 64, base=1000.0))
         x = self.first(_fold(x))
@@ -133,7 +136,14 @@ class LightNetwork(nn.Module):
         x = self.bottom(x, style)
         for join, block in zip(self.join, self.up, strict=True):
             x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
-        return guess + noise_share(sigma) * undo(_unfold(self.last(x))).float()
+        share = noise_share(sigma)
+        believed = share * (1 - self.doubt * share)
+        return guess + believed * undo(_unfold(self.last(x))).float()
+
+    def guess(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
+        """The clean clip as the linear guess has it, without the U-Net."""
+        texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
+        return wiener(x, push_pull(known, hole), hole, sigma, texture)
 
 
 class ResidualBlock(nn.Module):

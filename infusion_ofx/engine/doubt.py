@@ -1,0 +1,61 @@
+"""Doubt: how much of what a trained network adds to the linear guess is not to be believed.
+
+A network that has seen one shot hundreds of times knows what it has seen better than what it has
+not. Measured behind the true holes of three clips (docs/method.md), the part that it has learnt by
+heart is about the same share of the guess's error, however much it has learnt besides: where it has
+learnt much, it can be ignored; where it has learnt little, as on water whose ripples nothing
+foretells, it is most of what the network adds, and makes the fill too bright or too dark.
+
+So what it adds is held back by that share over the share that it has learnt, the estimate of James
+and Stein (1961), and the more so the more noise there is: there it decides brightness and shapes.
+Where there is little noise it is texture, and texture that is known by heart is what is wanted.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from infusion_ofx.engine.blocks import Blocks
+from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import LightNetwork
+from infusion_ofx.engine.noise import key
+from infusion_ofx.engine.objective import denoise, known_loss
+from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.schedule import make
+from infusion_ofx.engine.stages import Stage
+from infusion_ofx.engine.train import Batch
+from infusion_ofx.engine.volume import Shot
+
+__all__ = ["doubt"]
+
+BY_HEART = 0.065
+"""What is learnt by heart, as a share of the guess's squared error."""
+
+BATCHES = 32
+"""Training batches, drawn anew, that it is measured on; no more than there were steps."""
+
+
+@torch.no_grad()
+def doubt(
+    network: nn.Module, shot: Shot, recipe: Recipe, stage: Stage, *, seed: int, compute: Compute
+) -> float:
+    """For a network trained in ``stage`` on ``shot``: 0, all is believed, to 1, nothing is where
+    there is noise alone. 0 for a network that starts from no guess."""
+    if not isinstance(network, LightNetwork):
+        return 0.0
+    blocks, schedule = Blocks(shot, recipe), make(recipe)
+    errors = torch.zeros(2, device=shot.device)
+    for i in range(min(BATCHES, stage.steps)):
+        address = key(seed, "doubt", str(stage.interval), i)
+        batch = Batch.draw(shot, blocks, recipe, stage, address)
+        shown = 1 - batch.unseen
+        known, sigma = batch.clean * shown, schedule.sigma(batch.u)[:, None, None, None, None]
+        with compute.autocast(batch.clean.shape[2]):
+            estimate = denoise(network, schedule, batch.noisy, known, batch.unseen, batch.u)
+        guess = network.guess(batch.noisy, known, batch.unseen, sigma)
+        for j, clip in enumerate((guess, estimate)):
+            errors[j] += known_loss(clip, batch.clean, batch.hole, shown, 0.0).sum()
+    before, after = errors.tolist()
+    learnt = 1 - after / before if before > 0 else 0.0
+    return min(1.0, BY_HEART / learnt) if learnt > 0 else 1.0

@@ -1,0 +1,74 @@
+"""Laws of doubt: how much of what a network adds is not believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.doubt import BY_HEART, doubt
+from infusion_ofx.engine.network import LightNetwork, build
+from infusion_ofx.engine.recipe import RECIPES
+from infusion_ofx.engine.stages import stages
+from infusion_ofx.engine.texture import Texture
+from tests.painted import random, shot_of
+
+RECIPE = replace(RECIPES["draft"], width=8, levels=1, steps=4, sampling_steps=2, frames=2, crop=16)
+CPU = Compute.choose("cpu", "float32", 1)
+FLAT = 0.5
+
+
+class Pupil(LightNetwork):
+    """Has learnt a share of the way from its guess to the truth, each one value everywhere."""
+
+    learnt = 0.0
+
+    def guess(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
+        return torch.full_like(x, FLAT + 1)
+
+    def forward(
+        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+    ) -> Tensor:
+        return self.guess(x, known, hole, sigma) - self.learnt
+
+
+SHOT = shot_of(torch.full((1, 1, 2, 24, 24), FLAT))
+
+
+def _doubt(network: torch.nn.Module, seed: int = 0) -> float:
+    return doubt(network, SHOT, RECIPE, stages(RECIPE)[0], seed=seed, compute=CPU)
+
+
+@settings(max_examples=20, deadline=None)
+@given(learnt=st.floats(-1, 1))
+def test_what_is_learnt_by_heart_is_doubted_as_a_share_of_what_is_learnt(learnt: float) -> None:
+    pupil = Pupil(Texture.measure(SHOT), 8, 1)
+    pupil.learnt = learnt
+    gain = 1 - (1 - learnt) ** 2
+    expected = min(1.0, BY_HEART / gain) if gain > 1e-3 else 1.0
+    assert _doubt(pupil) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_network_that_has_learnt_nothing_is_not_believed() -> None:
+    assert _doubt(build(RECIPE, SHOT)) == 1.0
+
+
+def test_a_network_without_a_guess_is_believed() -> None:
+    assert _doubt(build(replace(RECIPE, network="paper"), SHOT)) == 0.0
+
+
+def test_the_same_seed_gives_the_same_doubt() -> None:
+    shot = shot_of(random(3, 1, 1, 2, 24, 24))
+    network = build(RECIPE, shot)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.05)
+    first, again = (
+        doubt(network, shot, RECIPE, stages(RECIPE)[0], seed=1, compute=CPU) for _ in range(2)
+    )
+    assert first == again
