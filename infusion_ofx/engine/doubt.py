@@ -29,7 +29,7 @@ from infusion_ofx.engine.volume import Shot
 
 __all__ = ["doubt"]
 
-BY_HEART = 0.065
+BY_HEART = 0.08
 """What is learnt by heart, as a share of the guess's squared error."""
 
 BATCHES = 32
