@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.doubt import BY_HEART, doubt
@@ -16,6 +16,8 @@ from infusion_ofx.engine.network import LightNetwork, build
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.stages import stages
 from infusion_ofx.engine.texture import Texture
+from infusion_ofx.engine.train import Trainer, optimiser
+from infusion_ofx.engine.volume import Shot
 from tests.painted import random, shot_of
 
 RECIPE = replace(RECIPES["draft"], width=8, levels=1, steps=4, sampling_steps=2, frames=2, crop=16)
@@ -40,8 +42,11 @@ class Pupil(LightNetwork):
 SHOT = shot_of(torch.full((1, 1, 2, 24, 24), FLAT))
 
 
-def _doubt(network: torch.nn.Module, seed: int = 0) -> float:
-    return doubt(network, SHOT, RECIPE, stages(RECIPE)[0], seed=seed, compute=CPU)
+def _doubt(network: nn.Module, shot: Shot = SHOT) -> float:
+    stage = stages(RECIPE)[0]
+    return doubt(
+        Trainer(network, optimiser(network, RECIPE), shot, RECIPE, stage, seed=1, compute=CPU)
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -68,7 +73,4 @@ def test_the_same_seed_gives_the_same_doubt() -> None:
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.05)
-    first, again = (
-        doubt(network, shot, RECIPE, stages(RECIPE)[0], seed=1, compute=CPU) for _ in range(2)
-    )
-    assert first == again
+    assert _doubt(network, shot) == _doubt(network, shot)

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from infusion_ofx.engine.network import PaperNetwork, _fold, _unfold, build, weight_count
+from infusion_ofx.engine.network import (
+    LightNetwork,
+    PaperNetwork,
+    _fold,
+    _unfold,
+    build,
+    weight_count,
+)
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.texture import Texture
@@ -51,6 +58,22 @@ def _small(kind: str, channels: int = 3) -> nn.Module:
         for weight in network.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
     return network
+
+
+@pytest.mark.parametrize(("sigma", "left"), [(0.01, 0.99), (1.0, 1 - 0.5**0.5), (100.0, 0.0)])
+def test_what_is_doubted_is_held_back_as_far_as_there_is_noise(sigma: float, left: float) -> None:
+    network = _small("light")
+    assert isinstance(network, LightNetwork)
+    x, known, hole, _, level = _inputs((2, 16, 16))
+    noise = torch.full((1, 1, 1, 1, 1), sigma)
+    guess = network.guess(x, known, hole, noise)
+    believed = network(x, known, hole, noise, level) - guess
+    network.doubt.fill_(1.0)
+    doubted = network(x, known, hole, noise, level) - guess
+    assert believed.abs().max() > 1e-4
+    torch.testing.assert_close(
+        doubted, left * believed, rtol=0, atol=1e-3 * believed.abs().max().item()
+    )
 
 
 def test_the_published_network_has_the_published_weights() -> None:

@@ -14,18 +14,11 @@ Where there is little noise it is texture, and texture that is known by heart is
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from infusion_ofx.engine.blocks import Blocks
-from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import LightNetwork
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.objective import denoise, known_loss
-from infusion_ofx.engine.recipe import Recipe
-from infusion_ofx.engine.schedule import make
-from infusion_ofx.engine.stages import Stage
-from infusion_ofx.engine.train import Batch
-from infusion_ofx.engine.volume import Shot
+from infusion_ofx.engine.train import Batch, Trainer
 
 __all__ = ["doubt"]
 
@@ -37,21 +30,21 @@ BATCHES = 32
 
 
 @torch.no_grad()
-def doubt(
-    network: nn.Module, shot: Shot, recipe: Recipe, stage: Stage, *, seed: int, compute: Compute
-) -> float:
-    """For a network trained in ``stage`` on ``shot``: 0, all is believed, to 1, nothing is where
-    there is noise alone. 0 for a network that starts from no guess."""
+def doubt(trainer: Trainer) -> float:
+    """For the network that it has trained: 0, all is believed, to 1, nothing is where there is
+    noise alone. 0 for a network that starts from no guess."""
+    network, recipe, stage, schedule = (
+        trainer.network, trainer.recipe, trainer.stage, trainer.schedule
+    )  # fmt: skip
     if not isinstance(network, LightNetwork):
         return 0.0
-    blocks, schedule = Blocks(shot, recipe), make(recipe)
-    errors = torch.zeros(2, device=shot.device)
+    errors = torch.zeros(2, device=trainer.shot.device)
     for i in range(min(BATCHES, stage.steps)):
-        address = key(seed, "doubt", str(stage.interval), i)
-        batch = Batch.draw(shot, blocks, recipe, stage, address)
+        address = key(trainer.seed, "doubt", str(stage.interval), i)
+        batch = Batch.draw(trainer.shot, trainer.blocks, recipe, stage, address)
         shown = 1 - batch.unseen
         known, sigma = batch.clean * shown, schedule.sigma(batch.u)[:, None, None, None, None]
-        with compute.autocast(batch.clean.shape[2]):
+        with trainer.compute.autocast(batch.clean.shape[2]):
             estimate = denoise(network, schedule, batch.noisy, known, batch.unseen, batch.u)
         guess = network.guess(batch.noisy, known, batch.unseen, sigma)
         for j, clip in enumerate((guess, estimate)):

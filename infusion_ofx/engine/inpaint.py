@@ -122,10 +122,9 @@ class Engine:
         fit = self._fit(stage)
         if fit.step == stage.steps:
             return
-        seed = self._seed(stage.take)
         trainer = Trainer(
             fit.network, fit.optimizer, self._close, self.recipe, stage,
-            seed=seed, compute=self.compute,
+            seed=self._seed(stage.take), compute=self.compute,
         )  # fmt: skip
         held_out = None
         if self.held_out is not None:
@@ -136,9 +135,7 @@ class Engine:
             loss = trainer.step(fit.step)
             fit.step += 1
             if fit.step == stage.steps:
-                fit.doubt = doubt(
-                    fit.network, self._close, self.recipe, stage, seed=seed, compute=self.compute
-                )
+                fit.doubt = doubt(trainer)
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit), None, held_out))
         self._keep(stage, fit)
 
