@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InfusionError", "Job", "Progress", "__version__", "run"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {"InfusionError": "errors", "Job": "job", "Progress": "progress"}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infusion_ofx import __version__
 from infusion_ofx.attempt import attempting
 from infusion_ofx.errors import InfusionError, JobError, SequenceError, Stopped, TryAgainError
 from infusion_ofx.folder import JobFolder, Record
@@ -109,7 +110,7 @@ def test_a_log_begins_with_the_machine_and_the_command_and_ends_with_time_and_me
         attempt(REPORT)
         attempt(Progress("train", 4, 10, 0.3, message="two\nlines"))
     lines = (folder.path / "logs" / "sample.1.log").read_text().splitlines()
-    assert "infusion 0.1.0, python 3." in lines[0] and "seed 7" in lines[0]
+    assert f"infusion {__version__}, python 3." in lines[0] and "seed 7" in lines[0]
     assert "command: " in lines[1]
     assert "sample, attempt 1, process" in lines[2]
     assert "25.0%  train 3/10" in lines[3] and "two lines" in lines[4]

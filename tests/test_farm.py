@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from infusion_cli.main import main
+from infusion_ofx import __version__
 from infusion_ofx.begin import submit
 from infusion_ofx.farm.status import status
 from infusion_ofx.farm.task import perform
@@ -44,7 +45,7 @@ def test_a_step_says_what_it_does_and_what_it_has_done(shot: Shot) -> None:
     result = CliRunner().invoke(main, ["prepare", str(folder.path)])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("infusion 0.1.0, python ") and "seed 0" in lines[0]
+    assert lines[0].startswith(f"infusion {__version__}, python ") and "seed 0" in lines[0]
     assert lines[1].startswith("command: ")
     assert "working on" in lines[2] and "100.0%  prior 2/2" in result.stdout
     assert lines[-1].startswith("prepare done in 0:0") and "peak memory" in lines[-1]

@@ -187,14 +187,29 @@ def test_intervals_trained_in_any_order_in_engines_of_their_own_give_the_same(
     assert _equal(_engine(recipe, tmp_path / "farm").fill().data, straight)
 
 
-def test_sampling_calls_a_network_with_its_doubt_and_training_one_without(tmp_path: Path) -> None:
+def test_sampling_calls_a_network_with_its_doubt_and_training_one_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 0.25)
     engine = _engine(KINDS["final"], tmp_path)
     shared, first = engine.stages[:2]
-    for stage in (shared, first):
-        assert _doubt(engine._fit(stage).network) == 0
-        engine.run(stage)
-        assert _doubt(engine._fit(stage).network) == 0
-        assert 0 < _doubt(engine._trained(stage)) <= 1
+    engine.run(shared)
+    engine.run(first)
+    assert _doubt(engine._trained(shared)) == 0  # nothing is sampled with it
+    assert _doubt(engine._trained(first)) == 0.25
+    assert _doubt(engine._fit(first).network) == 0
+
+
+def test_a_doubt_that_is_no_whole_number_is_kept_to_the_last_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 1 / 3)
+    straight = _run(KINDS["draft"], tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        _run(KINDS["draft"], tmp_path / "stopped", _stop_after(KINDS["draft"].steps))
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 0.9)  # not asked again
+    assert _equal(_run(KINDS["draft"], tmp_path / "stopped"), straight)
+    assert not _equal(_run(KINDS["draft"], tmp_path / "other"), straight)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from infusion_cli.main import main
+from infusion_ofx import __version__
 from infusion_ofx.ofx import bundle
 
 BUILT = Path(bundle.__file__).parent / bundle.NAME
@@ -54,7 +55,7 @@ def test_the_installed_plugin_calls_the_infusion_that_installed_it(
     said = subprocess.run(
         [*engine, "--version"], cwd="/", env={}, capture_output=True, text=True, check=True
     )
-    assert (engine[0], said.stdout) == (sys.executable, "infusion, version 0.1.0\n")
+    assert (engine[0], said.stdout) == (sys.executable, f"infusion, version {__version__}\n")
 
 
 def test_a_dry_run_writes_nothing(built: Path, tmp_path: Path) -> None:

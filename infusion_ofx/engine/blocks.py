@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from infusion_ofx.engine.mirror import symmetric
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.volume import Shot
 from infusion_ofx.plan import Window
@@ -38,8 +37,6 @@ class Blocks:
         self.height, self.width, self.rooms = _rooms(
             self.boxes, shot.length, self.frames, recipe.crop
         )
-        self.mirror = recipe.mirror and symmetric(shot)
-        """Whether they may be turned left for right."""
         self.useful: list[NDArray[np.bool_]] = []
         if recipe.close:
             for i in range(len(self.boxes)):

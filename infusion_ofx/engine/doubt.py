@@ -1,10 +1,10 @@
 """Doubt: how much of what a trained network adds to the linear guess is not to be believed.
 
 A network that has seen one shot hundreds of times knows what it has seen better than what it has
-not. Measured behind the true holes of three clips (docs/method.md), the part that it has learnt by
-heart is about the same share of the guess's error, however much it has learnt besides: where it has
-learnt much, it can be ignored; where it has learnt little, as on water whose ripples nothing
-foretells, it is most of what the network adds, and makes the fill too bright or too dark.
+not. Behind the true holes of fire and of water (docs/method.md) the part that is learnt by heart is
+about the same share of the guess's error, however much is learnt besides: where that is much, it
+can be ignored; where it is little, as on water whose ripples nothing foretells, it is most of what
+the network adds, and makes the fill too bright or too dark.
 
 So what it adds is held back by that share over the share that it has learnt, the estimate of James
 and Stein (1961), and the more so the more noise there is: there it decides brightness and shapes.

@@ -134,7 +134,7 @@ class Engine:
         while fit.step < stage.steps:
             loss = trainer.step(fit.step)
             fit.step += 1
-            if fit.step == stage.steps:
+            if fit.step == stage.steps and stage.interval is not None:  # those that are sampled
                 fit.doubt = doubt(trainer)
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit), None, held_out))
         self._keep(stage, fit)

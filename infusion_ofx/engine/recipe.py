@@ -64,9 +64,6 @@ class Recipe:
     close: bool = True
     """Whether all training blocks hold something known close to the hole (blocks.py), or any will
     do."""
-    mirror: bool = True
-    """Whether training sees blocks turned left for right too, where the shot looks like its mirror
-    image (mirror.py)."""
     tile: int = 384
     """Longest side of a sampling tile in pixels; a larger hole is sampled in overlapping tiles."""
     patches: bool = False
@@ -99,7 +96,7 @@ RECIPES = {
         intervals=20, steps=10_000, sampling_steps=1000,
         learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
         crop=432, known_weight=1.0, low_weight=0.0, extrapolate=False, decorrelate=False,
-        context=32, surround=32, reach=432, near=432, close=False, mirror=False,
+        context=32, surround=32, reach=432, near=432, close=False,
     ),
 }  # fmt: skip
 """By name, as ``Job.recipe`` gives it. ``paper`` is arXiv 2311.01090 with its published

@@ -69,9 +69,6 @@ class Batch:
         draw, device = random.Random(address), shot.device
         windows = [blocks.draw(draw) for _ in range(recipe.batch)]
         clean, hole = shot.cut(windows)
-        for i in range(recipe.batch if blocks.mirror else 0):
-            if draw.random() < 0.5:
-                clean[i], hole[i] = clean[i].flip(-1), hole[i].flip(-1)
         frames, height, width = clean.shape[2:]
         extra = training_holes(draw, recipe.batch, frames, height, width, device)
         low, high = span(stage.interval, recipe.intervals)
