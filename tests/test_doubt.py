@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from painted import random, shot_of
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
@@ -18,7 +19,6 @@ from infusion_ofx.engine.stages import stages
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot
-from tests.painted import random, shot_of
 
 RECIPE = replace(RECIPES["draft"], width=8, levels=1, steps=4, sampling_steps=2, frames=2, crop=16)
 CPU = Compute.choose("cpu", "float32", 1)
