@@ -81,11 +81,16 @@ def test_the_network_runs_in_the_precision_that_was_chosen(precision: str, devic
     assert (matrix @ matrix).dtype == torch.float32
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 12])
-def test_two_frames_are_trained_in_float32_on_a_cpu(frames: int) -> None:
+@pytest.mark.parametrize(
+    ("frames", "side", "sound"),
+    [(1, 32, True), (2, 32, False), (3, 32, True), (12, 48, True), (12, 49, False), (4, 64, False)],
+)
+def test_what_torch_gets_wrong_in_bfloat16_on_a_cpu_is_trained_in_float32(
+    frames: int, side: int, sound: bool
+) -> None:
     matrix = torch.ones(2, 2)
-    with Compute(torch.device("cpu"), "bfloat16").autocast(frames):
-        assert (matrix @ matrix).dtype == (torch.float32 if frames == 2 else torch.bfloat16)
+    with Compute(torch.device("cpu"), "bfloat16").autocast(frames, side * side):
+        assert (matrix @ matrix).dtype == (torch.bfloat16 if sound else torch.float32)
 
 
 def test_peak_memory_is_in_bytes_and_never_falls() -> None:

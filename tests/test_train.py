@@ -154,6 +154,25 @@ def test_a_published_training_step_is_as_published(interval: int) -> None:
         assert noise.std().item() == pytest.approx(1, abs=0.02)
 
 
+def test_the_published_network_trains_on_large_blocks_in_bfloat16_on_a_cpu() -> None:
+    shot = _shot([Box(0, 0, 64, 64)] * 4)
+    recipe = replace(RECIPES["paper"], frames=4)
+    torch.manual_seed(0)
+    network = build(recipe, shot)
+    compute = Compute(torch.device("cpu"), "bfloat16")
+    trainer = Trainer(
+        network,
+        optimiser(network, recipe),
+        shot,
+        recipe,
+        Stage("train", 0, 10),
+        seed=0,
+        compute=compute,
+    )
+    trainer.step(0)
+    assert all(weight.isfinite().all() for weight in network.parameters())
+
+
 def test_the_published_optimiser_is_adam() -> None:
     shot = _shot([Box(0, 0, 8, 8)])
     networks = [build(PAPER, shot) for _ in range(2)]

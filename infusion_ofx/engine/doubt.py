@@ -44,7 +44,7 @@ def doubt(trainer: Trainer) -> float:
         batch = Batch.draw(trainer.shot, trainer.blocks, recipe, stage, address)
         shown = 1 - batch.unseen
         known, sigma = batch.clean * shown, schedule.sigma(batch.u)[:, None, None, None, None]
-        with trainer.compute.autocast(batch.clean.shape[2]):
+        with trainer.autocast(batch):
             estimate = denoise(network, schedule, batch.noisy, known, batch.unseen, batch.u)
         guess = network.guess(batch.noisy, known, batch.unseen, sigma)
         for j, clip in enumerate((guess, estimate)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 
 import torch
@@ -119,10 +120,16 @@ class Trainer:
             group["lr"].fill_(learning_rate(self.recipe, step, self.stage.steps))
         return self.fit(batch)
 
+    def autocast(self, batch: Batch) -> AbstractContextManager[object]:
+        """Inside it, the network may be called with a batch in the precision that suits it."""
+        frames, height, width = batch.clean.shape[2:]
+        across = 1 if self.recipe.network == "paper" else 2  # of the finest convolution's pixels
+        return self.compute.autocast(frames, -(-height // across) * -(-width // across))
+
     def fit_now(self, batch: Batch) -> Tensor:
         """The part of a step that is the same work each time, with nothing from the host in it."""
         shown = 1 - batch.unseen
-        with self.compute.autocast(batch.clean.shape[2]):
+        with self.autocast(batch):
             estimate = denoise(
                 self.network, self.schedule, batch.noisy, batch.clean * shown, batch.unseen, batch.u
             )
