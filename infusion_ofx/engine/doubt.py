@@ -17,7 +17,7 @@ import torch
 
 from infusion_ofx.engine.network import LightNetwork
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.objective import denoise, known_loss
+from infusion_ofx.engine.objective import known_loss
 from infusion_ofx.engine.train import Batch, Trainer
 
 __all__ = ["doubt"]
@@ -33,22 +33,17 @@ BATCHES = 32
 def doubt(trainer: Trainer) -> float:
     """For the network that it has trained: 0, all is believed, to 1, nothing is where there is
     noise alone. 0 for a network that starts from no guess."""
-    network, recipe, stage, schedule = (
-        trainer.network, trainer.recipe, trainer.stage, trainer.schedule
-    )  # fmt: skip
+    network, stage = trainer.network, trainer.stage
     if not isinstance(network, LightNetwork):
         return 0.0
     errors = torch.zeros(2, device=trainer.shot.device)
     for i in range(min(BATCHES, stage.steps)):
         address = key(trainer.seed, "doubt", str(stage.interval), i)
-        batch = Batch.draw(trainer.shot, trainer.blocks, recipe, stage, address)
-        shown = 1 - batch.unseen
-        known, sigma = batch.clean * shown, schedule.sigma(batch.u)[:, None, None, None, None]
-        with trainer.autocast(batch):
-            estimate = denoise(network, schedule, batch.noisy, known, batch.unseen, batch.u)
-        guess = network.guess(batch.noisy, known, batch.unseen, sigma)
-        for j, clip in enumerate((guess, estimate)):
-            errors[j] += known_loss(clip, batch.clean, batch.hole, shown, 0.0).sum()
+        batch = Batch.draw(trainer.shot, trainer.blocks, trainer.recipe, stage, address)
+        sigma = trainer.schedule.sigma(batch.u)[:, None, None, None, None]
+        guess = network.guess(batch.noisy, batch.known, batch.unseen, sigma)
+        for j, clip in enumerate((guess, trainer.estimate(batch))):
+            errors[j] += known_loss(clip, batch.clean, batch.hole, batch.shown, 0.0).sum()
     before, after = errors.tolist()
     learnt = 1 - after / before if before > 0 else 0.0
     return min(1.0, BY_HEART / learnt) if learnt > 0 else 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 
 import torch
@@ -79,6 +78,16 @@ class Batch:
         noise = torch.randn(clean.shape, generator=generator, device=device)
         return cls(clean, hole, torch.maximum(hole, extra), clean + sigma * noise, u)
 
+    @property
+    def shown(self) -> Tensor:
+        """(B, 1, T, height, width): 1 = the network sees it."""
+        return 1 - self.unseen
+
+    @property
+    def known(self) -> Tensor:
+        """(B, C, T, height, width): what the network is shown of the clean clips; the rest is 0."""
+        return self.clean * self.shown
+
     def tensors(self) -> list[Tensor]:
         """All of it, in one order."""
         return [getattr(self, field.name) for field in fields(self)]
@@ -120,20 +129,21 @@ class Trainer:
             group["lr"].fill_(learning_rate(self.recipe, step, self.stage.steps))
         return self.fit(batch)
 
-    def autocast(self, batch: Batch) -> AbstractContextManager[object]:
-        """Inside it, the network may be called with a batch in the precision that suits it."""
+    def estimate(self, batch: Batch) -> Tensor:
+        """The network's clean clips of a batch, in the precision that suits its size."""
         frames, height, width = batch.clean.shape[2:]
         across = 1 if self.recipe.network == "paper" else 2  # of the finest convolution's pixels
-        return self.compute.autocast(frames, -(-height // across) * -(-width // across))
+        with self.compute.autocast(frames, -(-height // across) * -(-width // across)):
+            return denoise(
+                self.network, self.schedule, batch.noisy, batch.known, batch.unseen, batch.u
+            )
 
     def fit_now(self, batch: Batch) -> Tensor:
         """The part of a step that is the same work each time, with nothing from the host in it."""
-        shown = 1 - batch.unseen
-        with self.autocast(batch):
-            estimate = denoise(
-                self.network, self.schedule, batch.noisy, batch.clean * shown, batch.unseen, batch.u
-            )
-        errors = known_loss(estimate, batch.clean, batch.hole, shown, self.recipe.known_weight)
+        estimate = self.estimate(batch)
+        errors = known_loss(
+            estimate, batch.clean, batch.hole, batch.shown, self.recipe.known_weight
+        )
         loss = (errors * level_weight(self.schedule, batch.u, self.recipe.low_weight)).mean()
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
