@@ -81,7 +81,7 @@ class Job:
         maximum=1_000_000,
     )
     sampling_steps: int | None = _setting(
-        None, "Network calls from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
+        None, "Steps from noise to picture. Default: the recipe's.", minimum=1, maximum=1000
     )
     method: str = _setting(
         "diffusion",

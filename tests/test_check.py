@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +76,7 @@ def test_a_check_names_every_fault_of_the_files_at_once(shot: Shot) -> None:
 
 
 def test_more_intervals_are_told_as_more_training(shot: Shot) -> None:
-    one = check(job_of(shot, intervals=1))
-    three = check(replace(job_of(shot), intervals=3))
+    one = check(job_of(shot, intervals=1, sampling_steps=6))
+    three = check(job_of(shot, intervals=3, sampling_steps=6))
     assert (three.intervals, three.training_steps) == (3, 3 * one.training_steps)
     assert three.sampling_steps == one.sampling_steps

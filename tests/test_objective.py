@@ -94,7 +94,7 @@ def test_a_network_is_told_the_noise_of_each_clip_of_the_batch(places: list[floa
     u = torch.tensor(places)
     x = random(0, len(places), *SHAPE[1:])
     hole = _mask(1).expand(len(places), -1, -1, -1, -1)
-    for schedule in (LinearBeta(), LogUniform(0.06, 12.0)):
+    for schedule in (LinearBeta(), LogUniform(0.06, 12.0, 40.0)):
         spy = Spy()
         denoise(spy, schedule, x, x + 1, hole, u)
         assert spy.x is x and torch.equal(spy.known, x + 1) and spy.hole is hole
@@ -131,7 +131,7 @@ def test_less_noise_counts_more_in_our_recipes_and_the_same_as_published_in_the_
 
 
 def test_with_power_two_a_level_counts_as_if_its_errors_were_as_large_as_its_noise() -> None:
-    schedule = LogUniform(0.03, 0.1)
+    schedule = LogUniform(0.03, 0.1, 40.0)
     u = torch.tensor([0.0, 1.0])
     low, high = (schedule.sigma(u).square() * level_weight(schedule, u, 2)).tolist()
     assert low == pytest.approx(high, rel=0.02)

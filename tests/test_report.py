@@ -100,7 +100,7 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
 def test_each_interval_shows_its_error_on_what_was_held_out_or_the_page_says_there_is_none(
     shot: Shot,
 ) -> None:
-    folder = submit(shot.job(intervals=3))
+    folder = submit(shot.job(intervals=3, sampling_steps=6))
     folder.report.mkdir(exist_ok=True)
     stages = [stage for stage in folder.read().stages if stage.startswith("train-")]
     assert len(stages) == 3

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine import sample
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import build
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.sample import AT_ONCE, batches, sample_step, start, taper
@@ -326,10 +327,24 @@ def test_our_start_is_the_smooth_fill_under_the_greatest_noise() -> None:
     hole = shot.hole.cut(*span)[None]
     smooth = push_pull(shot.clean.cut(*span)[None], hole)[0]
     x = _start(shot, plan, OURS)
-    assert OURS.noise is not None
     for i, (box, noisy) in enumerate(zip(plan.sampled, x.data, strict=True)):
         noise = normal(key(0, "noise", 0), shot.numbers[i], box, 3)
-        assert torch.allclose(noisy, smooth[:, i] + OURS.noise[1] * noise, atol=1e-4)
+        assert torch.allclose(noisy, smooth[:, i] + OURS.start * noise, atol=1e-3)
+
+
+def test_above_all_noise_that_is_trained_the_linear_guess_stands_for_the_network() -> None:
+    holes = [Box(10, 10 + i, 30, 25 + i) for i in range(3)]
+    plan = _layout(holes)
+    shot, recipe = _shot(plan, holes), replace(OURS, width=8, levels=1)
+    network, called = build(recipe, shot), []
+    network.register_forward_hook(lambda *_: called.append(1))
+    x = _start(shot, plan, recipe)
+    grid = make(recipe).grid(recipe.sampling_steps).tolist()
+    for now, then in zip(grid, grid[1:], strict=False):
+        before = len(called)
+        _step(network, x, None, shot, plan, recipe, (now, then))
+        assert (len(called) > before) == (now <= 1)
+    assert grid[0] > 1 > grid[-1]
 
 
 @pytest.mark.parametrize("recipe", [PAPER, OURS], ids=["published", "ours"])

@@ -17,15 +17,19 @@ class Recipe:
     width: int
     levels: int
     noise: tuple[float, float] | None
-    """The least and the most noise, in sizes of the texture; None is the published 1000 levels
-    (schedule.py). Much to start from gives better shapes and seeds that differ less, little to end
-    at finer texture; either asks for more training."""
+    """The least and the most noise that is trained, in sizes of the texture; None is the published
+    1000 levels (schedule.py). Much gives better shapes and seeds that differ less, little finer
+    texture; either asks for more training."""
     intervals: int
     """Parts that the noise range is cut into; each is trained, then sampled through, in turn."""
     steps: int
     """Training steps for each interval; 0 leaves the network out."""
     sampling_steps: int
-    """Network calls from noise to picture, over all intervals together."""
+    """Steps from noise to picture, over all intervals together. Each calls the network, but for
+    those above the most noise that is trained."""
+    start: float = 40.0
+    """The noise that sampling starts from, which hides the coarsest shapes as well. What is above
+    the most that is trained the linear guess takes off, without the network. Not published."""
     batch: int = 1
     """Blocks in a training step."""
     shared_steps: int = 0
@@ -84,13 +88,13 @@ _LIGHT = Recipe(
     batch=2,
     intervals=1,
     steps=6000,
-    sampling_steps=44,
+    sampling_steps=53,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, noise=(0.045, 3.0), crop=48, steps=2000, sampling_steps=33),
+    "draft": replace(_LIGHT, width=32, noise=(0.045, 3.0), crop=48, steps=2000, sampling_steps=53),
     "standard": _LIGHT,
-    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=48),
+    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=58),
     "paper": Recipe(
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,

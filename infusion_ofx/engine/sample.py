@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import LightNetwork
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
@@ -28,10 +29,11 @@ AT_ONCE = 2**20
 def start(x: Volume, shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> None:
     """Makes of ``x``, of ``plan.sampled`` and all 0, the noisiest clip.
 
-    Noise alone, as published, where the chain starts so high that nothing shows through it; else
-    noise over the smooth fill, which is what a clip looks like from there.
+    Noise alone, as published, where nothing else can show through it; else noise over the smooth
+    fill, which is what a clip looks like from there.
     """
-    sigma = _sigma(make(recipe), 1.0)
+    schedule = make(recipe)
+    sigma = _sigma(schedule, schedule.grid(recipe.sampling_steps)[0].item())
     if recipe.network == "paper":
         for i, box in enumerate(x.boxes):
             x.data[i].copy_(_noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5)
@@ -62,8 +64,9 @@ def sample_step(
     frame of them changes as soon as no window is left that looks at it, so that no more than the
     two is held, whatever the shot's length.
 
-    places: where in the schedule x is, and where it goes; None is the clean clip. call: the number
-    of this step in the whole chain; at the first, 0, there is no estimate yet. At every step the
+    places: where in the schedule x is, and where it goes; None is the clean clip. Above 1, where
+    the network was not trained, its linear guess stands for it. call: the number of this step in
+    the whole chain; at the first, 0, there is no estimate yet. At every step the
     overlapping windows' estimates are joined into one, held to the range of the known pixels, and
     known pixels are put back (Algorithm 1 of arXiv 2311.01090).
 
@@ -77,9 +80,12 @@ def sample_step(
     keep, spread = ancestral(now, then)
 
     def estimate(known: Tensor, hole: Tensor, windows: Sequence[Window]) -> Tensor:
+        noisy = cut(x, windows, shot.device)
         u = torch.full([len(windows)], places[0], device=hole.device)
+        if places[0] > 1 and isinstance(network, LightNetwork):
+            return network.guess(noisy, known, hole, schedule.sigma(u)[:, None, None, None, None])
         with compute.autocast():
-            return denoise(network, schedule, cut(x, windows, shot.device), known, hole, u)
+            return denoise(network, schedule, noisy, known, hole, u)
 
     for i, found, weight in _joined(shot, plan, estimate):
         ahead = held = _held(shot, i, x.boxes[i], found, weight)

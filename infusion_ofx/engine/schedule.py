@@ -1,9 +1,10 @@
 """Noise levels: which there are, how they are cut into intervals, where training draws and
 sampling stops.
 
-A level is a place ``u`` in [0, 1), 0 = nearly clean, 1 = noise alone. Noise is measured as the
-ratio ``sigma`` of noise to signal. The published variance-preserving chain is the same chain in
-these terms: ``x_vp = x / sqrt(1 + sigma^2)`` and ``sigma = sqrt((1 - alpha_bar) / alpha_bar)``.
+A level is a place ``u`` in [0, 1), 0 = nearly clean, 1 = the most noise that is trained. Noise is
+measured as the ratio ``sigma`` of noise to signal. The published variance-preserving chain is the
+same chain in these terms: ``x_vp = x / sqrt(1 + sigma^2)`` and ``sigma = sqrt((1 - alpha_bar) /
+alpha_bar)``.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ __all__ = [
 class LogUniform:
     """Noise levels drawn evenly in the logarithm of sigma.
 
-    From ``high``, a noise that hides all but the smooth fill, where sampling starts, to ``low``,
-    one of about grain's size: what is finer than it is lost.
+    From ``high``, a noise that hides all but coarse shapes, to ``low``, one of about grain's size:
+    what is finer than it is lost. Sampling starts at ``start``, which hides those shapes too; its
+    place is above 1.
     """
 
     low: float
     high: float
+    start: float
 
     def sigma(self, u: Tensor) -> Tensor:
-        """Noise-to-signal ratio at u in [0, 1]."""
+        """Noise-to-signal ratio at u; above ``high`` where u is above 1."""
         return self.low * (self.high / self.low) ** u
 
     def level(self, u: Tensor) -> Tensor:
@@ -48,9 +51,11 @@ class LogUniform:
         return self.sigma(u).log() / 4
 
     def grid(self, calls: int) -> Tensor:
-        """The places u at which sampling calls the network, noisiest first: (calls,)."""
+        """The places u that sampling steps from, noisiest first: (calls,). Below 1 each calls the
+        network; a single one does."""
+        first = math.log(self.start / self.low) / math.log(self.high / self.low)
         return (
-            torch.linspace(1, 0, calls, dtype=torch.float64)
+            torch.linspace(first, 0, calls, dtype=torch.float64)
             if calls > 1
             else torch.ones(1).double()
         )
@@ -103,7 +108,7 @@ Schedule = LogUniform | LinearBeta
 
 def make(recipe: Recipe) -> Schedule:
     """The schedule that a recipe names."""
-    return LinearBeta() if recipe.noise is None else LogUniform(*recipe.noise)
+    return LinearBeta() if recipe.noise is None else LogUniform(*recipe.noise, recipe.start)
 
 
 def noise_share(sigma: Tensor) -> Tensor:
@@ -119,7 +124,8 @@ def span(interval: int | None, intervals: int) -> tuple[float, float]:
 
 
 def calls_by_interval(recipe: Recipe) -> list[int]:
-    """How many of a recipe's sampling calls fall into each interval, noisiest first."""
+    """How many of a recipe's sampling steps fall into each interval, noisiest first; those above
+    all that is trained are the first one's."""
     grid, count = make(recipe).grid(recipe.sampling_steps), recipe.intervals
     place = ((1 - grid) * count).ceil().long().sub(1).clamp(0, count - 1)
     return torch.bincount(place, minlength=count).tolist()
