@@ -37,7 +37,7 @@ frames (docs/benchmarks/memory.json)."""
 VIEW_BYTES = 16
 """For each loaded pixel of a frame that the prior looks at: what is known, and pyramids."""
 
-LOOK_BYTES = 600
+LOOK_BYTES = 900
 """For each pixel of a frame's hole and its surroundings: what all of its sources show."""
 
 JOINED_BYTES = 80

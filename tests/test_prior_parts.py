@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import camera, places
+from infusion_ofx.prior.motion import camera, moved, places
+from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.sources import Sources
 from infusion_ofx.prior.spread import average, blur, spread
 from infusion_ofx.prior.view import GUARD, View
@@ -75,6 +76,56 @@ def test_the_camera_is_found_and_told_in_the_plates_coordinates() -> None:
 
 def test_a_cut_has_no_camera() -> None:
     assert camera(view_of(picture(1)[:SIDE, :SIDE]), view_of(picture(2)[:SIDE, :SIDE])) is None
+
+
+def layers(frames: int = 5, near: int = 7, far: int = 2) -> list[View]:
+    """Two planes, above and below the middle, each moving to the left by so many pixels a frame."""
+    pictures, half = (picture(3), picture(4)), SIDE // 2
+    views = []
+    for i in range(frames):
+        parts = (
+            p[20 : 20 + half, s * i : s * i + SIDE]
+            for p, s in zip(pictures, (far, near), strict=True)
+        )
+        views.append(view_of(np.vstack(list(parts))))
+    return views
+
+
+def test_planes_are_told_apart_and_keep_their_numbers() -> None:
+    views = layers()
+    planes = Planes(views.__getitem__)
+    for i in range(len(views) - 1):
+        links = planes.link(i)
+        assert sorted(links) == [0, 1]
+        steps = sorted(
+            (moved(np.array([[60.0, 50.0]]), link)[0, 0] - 60, plane)
+            for plane, link in links.items()
+        )
+        np.testing.assert_allclose([step for step, _ in steps], [-7, -2], atol=0.3)
+        near, far = (planes.share(i, plane, BOX) for _, plane in steps)
+        assert far[:25].min() > 0.7 and near[-25:].min() > 0.7
+        np.testing.assert_allclose(near + far, 1, atol=0.05)
+        assert [plane for _, plane in steps] == [plane for _, plane in sorted(steps)]
+
+
+def test_a_plane_that_is_not_there_yet_is_no_plane_of_the_frame() -> None:
+    views = [*layers()[:2], view_of(np.full((SIDE, SIDE), 0.5, np.float32))]
+    planes = Planes(views.__getitem__)
+    assert len(planes.link(0)) == 2 and planes.link(1) == {}
+
+
+def test_one_motion_is_no_choice_of_planes() -> None:
+    big = picture()
+    frames = [big[20 : 20 + SIDE, 4 * i : 4 * i + SIDE] for i in range(4)]
+    light, holes = (
+        [np.repeat(f[..., None], 3, -1) for f in frames],
+        [np.zeros((SIDE, SIDE), bool)] * 4,
+    )
+    sources = Sources(light, holes, [BOX] * 4)
+    assert all(not list(sources.planes(i, BOX)) for i in range(4))
+    two = [np.repeat(view.light[..., :1], 3, -1) for view in layers(4)]
+    sources = Sources(two, holes, [BOX] * 4)
+    assert all(len(list(sources.planes(i, BOX))) == 2 for i in range(4))
 
 
 def test_a_flat_picture_has_no_camera() -> None:

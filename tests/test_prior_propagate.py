@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from infusion_ofx.prior import propagate as propagating
 from infusion_ofx.prior.propagate import Shown, propagate
 from infusion_ofx.sequence.frame import Box
 
@@ -75,6 +76,32 @@ def test_a_still_wall_under_a_panning_camera_comes_back(step: float) -> None:
         light, true, sure = seen(prior, i, truth[i], holes[i])
         assert decibels(light, true) > 32
         assert (sure > 0.5).mean() > 0.95
+
+
+def layered(near: float = 9, far: float = 3) -> list[Array]:
+    """A wall before a street, as a camera sees them that moves sideways: pixels a frame."""
+    front, back = (
+        panned(wall(seed, SIDE + 9 * FRAMES), step) for seed, step in ((4, near), (5, far))
+    )
+    return [np.vstack([b[: SIDE // 2], f[SIDE // 2 :]]) for f, b in zip(front, back, strict=True)]
+
+
+def test_a_hole_over_two_planes_comes_back_from_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, holes = layered(), still_hole()
+    edge = np.arange(SIDE)[:, None] // 4 == SIDE // 8  # where they meet no one can say to the pixel
+    edge |= np.arange(SIDE)[:, None] // 4 == SIDE // 8 - 1
+    inner = [hole & ~edge for hole in holes]
+
+    def tried() -> tuple[list[float], float]:
+        prior = shown(hidden(truth, holes), holes)
+        parts = [seen(prior, i, truth[i], inner[i]) for i in range(FRAMES)]
+        trusted = np.mean([(sure > 0.5).mean() for _, _, sure in parts])
+        return [decibels(light, true) for light, true, _ in parts], float(trusted)
+
+    found, trusted = tried()
+    assert min(found) > 26 and np.mean(found) > 30 and trusted > 0.6
+    monkeypatch.setattr(propagating, "ENOUGH", -1)  # one motion is always enough
+    assert max(tried()[0]) < 22
 
 
 def test_a_change_of_exposure_is_mended() -> None:

@@ -16,7 +16,7 @@ from infusion_ofx.prior.spread import average, blur, spread
 from infusion_ofx.prior.view import SIZES, View
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["camera", "flow", "places"]
+__all__ = ["FEWEST", "camera", "corners", "flow", "moved", "places"]
 
 FEATURES = 800
 """Corners that the camera's motion is fitted to, at most."""
@@ -43,7 +43,22 @@ def camera(source: View, target: View) -> Array | None:
     """The homography (3, 3) that takes most of one view's places to the other's; None where no
     motion explains enough of it: a cut, nothing to hold on to, or everything moves by itself.
 
-    Corners of Shi and Tomasi, followed both ways by Lucas and Kanade's method, fitted by RANSAC.
+    Fitted to corners by RANSAC.
+    """
+    begin, end, count = corners(source, target)
+    if len(begin) < FEWEST:
+        return None
+    fit, inside = cv2.findHomography(begin, end, cv2.RANSAC, 1.5, maxIters=2000, confidence=0.999)
+    if fit is None or inside.sum() < max(FEWEST, SHARE * count):
+        return None
+    return np.asarray(fit)
+
+
+def corners(source: View, target: View) -> tuple[Array, Array, int]:
+    """Corners of one view that are found again in another: their places in both, (N, 2), x before
+    y, and how many were looked for.
+
+    Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method.
     """
     low, high = np.quantile(source.luma[0], [0.01, 0.99])
     size = max(source.box.height, target.box.height), max(source.box.width, target.box.width)
@@ -52,24 +67,27 @@ def camera(source: View, target: View) -> Array | None:
         for view in (source, target)
     )
     clear = _on_canvas(cv2.erode(source.safe[0], np.ones((5, 5), np.uint8)), size)
-    corners = cv2.goodFeaturesToTrack(first, FEATURES, 0.003, 6, mask=clear)
-    if corners is None or len(corners) < FEWEST:
-        return None
-    corners = corners[:, 0]
+    looked_for = cv2.goodFeaturesToTrack(first, FEATURES, 0.003, 6, mask=clear)
+    if looked_for is None:
+        return np.zeros((0, 2)), np.zeros((0, 2)), 0
+    begin = looked_for[:, 0]
     shift = np.array(
         [source.box.left - target.box.left, source.box.top - target.box.top], np.float32
     )
-    there, found = _followed(first, second, corners, corners + shift)
-    back, found_again = _followed(second, first, there, corners)
-    good = found & found_again & (np.linalg.norm(back - corners, axis=1) < 1)
-    if good.sum() < FEWEST:
-        return None
-    begin = corners[good] + [source.box.left, source.box.top]
-    end = there[good] + [target.box.left, target.box.top]
-    fit, inside = cv2.findHomography(begin, end, cv2.RANSAC, 1.5, maxIters=2000, confidence=0.999)
-    if fit is None or inside.sum() < max(FEWEST, SHARE * len(corners)):
-        return None
-    return np.asarray(fit)
+    end, found = _followed(first, second, begin, begin + shift)
+    back, found_again = _followed(second, first, end, begin)
+    good = found & found_again & (np.linalg.norm(back - begin, axis=1) < 1)
+    return (
+        begin[good] + [source.box.left, source.box.top],
+        end[good] + [target.box.left, target.box.top],
+        len(begin),
+    )
+
+
+def moved(points: Array, homography: Array) -> Array:
+    """Where a homography takes points (N, 2), x before y."""
+    u, v, w = homography @ np.vstack([points.T, np.ones(len(points))])
+    return np.stack([u / w, v / w], 1)
 
 
 def _on_canvas(picture: Array, size: tuple[int, int]) -> Array:

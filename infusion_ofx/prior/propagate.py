@@ -2,13 +2,15 @@
 
 For each frame with a hole: the frames that have seen most of it from nearest in time (sources.py);
 each aligned to the hole's surroundings (motion.py) and shifted to meet them; one picture from them
-all; and how far to believe it (trust.py). Nothing is trained and nothing is random.
+all; and how far to believe it (trust.py). Where the camera's one motion does not explain the hole,
+the same for each plane that moves by itself (planes.py), and of each place the plane that fits
+best. Nothing is trained and nothing is random.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import cv2
@@ -30,6 +32,18 @@ GRAIN = 1.0
 """Standard deviation, in pixels, of the blur that parts grain from the rest."""
 NEAR = 3.0
 """Standard deviation, in pixels, of the window in which sources are compared."""
+SOFT = 2.0
+"""Standard deviation, in pixels, of the window in which motions are."""
+BELIEVED, ENOUGH = 0.7, 0.9
+"""Where so much of the hole has this confidence by the camera's motion, that is enough."""
+COMPROMISE = 4.0
+"""How many times as wrong the camera's motion is taken to be where there are several planes: its
+flow is bent to fit them all round the hole, which says little about the hole."""
+FEW, ALONE = 0.4, 2.0
+"""A plane that has less of what is round a pixel than this share is believed the less there: where
+it has nothing, the error to expect is this many times what there is to explain."""
+STRAY = 2.0
+"""Pixels that a plane's flow may be off its homography: beyond that it has left the plane."""
 TINY = 1e-8
 
 Array = NDArray[Any]
@@ -50,7 +64,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class _Look:
-    """What one source shows of the hole: arrays of the target's box."""
+    """What one source shows, or what all sources of one motion do: arrays of the target's box."""
 
     levels: Array
     """(h, w, C)"""
@@ -58,6 +72,10 @@ class _Look:
     """(h, w): 1 where seen, less towards the edge of that, 0 outside the hole."""
     error: Array
     """(h, w): the squared error of luma that is to be expected; above 0."""
+    square: Array
+    """(h, w): the squared error of luma on the ring."""
+    tried: Array
+    """(h, w): 1 where that was tried, else 0."""
 
 
 def propagate(
@@ -94,42 +112,95 @@ def _fill(sources: Sources, i: int) -> Shown:
     if box.empty:
         return Shown(box, light, trust)
     target = Target.make(view, box)
-    looks = [_look(target, *source) for source in sources.best(i, target.points())]
-    useful = [look for look in looks if look is not None]
-    if useful:
-        picture, seen, error = _consensus(useful)
+    found = [_shown(sources, i, target)]
+    picture, sure = _best(found, target)
+    believed = (sure > BELIEVED).sum() / target.hole.sum()
+    if believed < ENOUGH:
+        planes = [
+            _shown(sources, i, target, plane, share)
+            for plane, share in sources.planes(i, target.box)
+            if (share * target.hole).max() > FEW / 2
+        ]
+        if len(planes) > 1 and found[0] is not None:
+            found = [replace(found[0], error=found[0].error * COMPROMISE)]
+        picture, sure = _best(found + planes, target)
+    if picture is not None:
         inner = target.box.slices(box)
         light = np.sinh(picture[inner]) / np.float32(view.scale)
-        trust = (confidence(error, target) * seen)[inner]
+        trust = sure[inner]
     return Shown(box, light, trust)
 
 
-def _look(target: Target, source: View, homography: Array) -> _Look | None:
-    """What a source shows and how right it is; None where that cannot be told."""
+def _shown(
+    sources: Sources, i: int, target: Target, plane: int | None = None, share: Array | None = None
+) -> _Look | None:
+    """What all sources together show by one motion; None where that is nothing. share: how much of
+    what is round each pixel (h, w) moves like that."""
+    chosen = sources.best(i, target.points(), plane)
+    looks = [_look(target, *source, STRAY if plane is not None else np.inf) for source in chosen]
+    useful = [look for look in looks if look is not None]
+    if not useful:
+        return None
+    look = _consensus(useful)
+    if share is None:
+        return look
+    alone = np.maximum(0, 1 - share / FEW)
+    return replace(look, error=look.error + ALONE * target.contrast * alone)
+
+
+def _best(found: Sequence[_Look | None], target: Target) -> tuple[Array | None, Array]:
+    """Of what several motions show, place by place that with the least error: the picture, (h, w,
+    C) levels, None where there is none, and how far to believe it, (h, w)."""
+    looks = [look for look in found if look is not None]
+    if not looks:
+        return None, np.zeros(target.hole.shape, np.float32)
+    levels, seen, error, square, tried = (
+        np.stack([getattr(look, field.name) for look in looks]) for field in fields(_Look)
+    )
+
+    def least(where: Array) -> Array:
+        errors = [
+            np.where(w > 0, average(e, w, SOFT), np.inf) for e, w in zip(error, where, strict=True)
+        ]
+        return np.asarray(np.argmin(errors, 0)[None])
+
+    inside, on_ring = least(seen), least(tried)
+    square, tried = (np.take_along_axis(each, on_ring, 0)[0] for each in (square, tried))
+    seen, error = (np.take_along_axis(each, inside, 0)[0] for each in (seen, error))
+    expected = np.maximum(error, target.lot(square, tried))
+    picture = np.take_along_axis(levels, inside[..., None], 0)[0]
+    return picture, np.asarray(confidence(expected, target) * seen)
+
+
+def _look(target: Target, source: View, homography: Array, stray: float) -> _Look | None:
+    """What a source shows and how right it is; None where that cannot be told. stray: pixels, from
+    which on what moves otherwise than the homography is something else."""
     base = places(target.box, homography)
     motion, sure = flow(target.lumas, target.safes, source, base)
+    sure = sure * (np.linalg.norm(motion, axis=2) < stray)
     blind = base + spread(motion, sure * target.away)
-    error = target.error(source.guess(blind, 0), source.sees(blind))
-    if error is None:
+    on_ring = target.tried(source.guess(blind, 0), source.sees(blind))
+    if on_ring is None:
         return None
+    square, tried = on_ring
     at = base + spread(motion, sure * target.safe)
     seen = source.sees(at)
-    levels = target.joined(source.look(at), seen)
+    levels, shifted = target.joined(source.look(at), seen)
     inwards = cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3)
-    return _Look(levels, np.minimum(inwards / FADE, 1) * target.hole, error + TINY)
+    error = target.near(square, tried) + shifted + TINY
+    return _Look(levels, np.minimum(inwards / FADE, 1) * target.hole, error, square, tried)
 
 
-def _consensus(looks: list[_Look]) -> tuple[Array, Array, Array]:
-    """One picture, (h, w, C) levels, where anything is seen, (h, w), 1 or 0, and the squared error
-    of luma that is to be expected, (h, w).
+def _consensus(looks: list[_Look]) -> _Look:
+    """One picture of several sources; seen: 1 where any of them sees.
 
     Coarse structure is the mean of all sources, which neither flickers nor shows their edges; grain
     comes from the best one alone, so that it is not averaged away. A source that disagrees with the
     others, for something passes there, counts less.
     """
-    levels = np.stack([look.levels for look in looks])
-    seen = np.stack([look.seen for look in looks])
-    error = np.stack([look.error for look in looks])
+    levels, seen, error, square, tried = (
+        np.stack([getattr(look, field.name) for look in looks]) for field in fields(_Look)
+    )
     luma = levels.mean(-1)
     share = _shares(seen / error)
     apart = (luma - (share * luma).sum(0)) ** 2
@@ -139,8 +210,15 @@ def _consensus(looks: list[_Look]) -> tuple[Array, Array, Array]:
     mean = (share[..., None] * levels).sum(0)
     best = np.take_along_axis(levels, share.argmax(0)[None, :, :, None], 0)[0]
     picture = (best + average(mean - best, anywhere, GRAIN)) * anywhere[:, :, None]
+    on_ring = _shares(tried / error)
     expected = np.maximum((share * error).sum(0), _disagreement(luma, share))
-    return picture, anywhere, expected
+    return _Look(
+        picture,
+        anywhere,
+        np.where(tried.max(0) > 0, (on_ring * error).sum(0), expected),
+        (on_ring * square).sum(0),
+        tried.max(0),
+    )
 
 
 def _shares(weight: Array) -> Array:

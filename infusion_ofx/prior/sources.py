@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from infusion_ofx.prior.motion import camera
+from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import KNEE, Working
@@ -50,16 +51,26 @@ class Sources:
         def link(i: int) -> Array | None:
             return camera(view(i), view(i + 1))
 
-        self.view, self._link, self._frames = view, link, len(boxes)
+        self.view, self._camera, self._frames = view, link, len(boxes)
+        self._planes = Planes(view)
 
-    def best(self, i: int, points: Array) -> list[tuple[View, Array]]:
-        """The sources for plate points (2, N) of frame i, with the homographies that lead there.
+    def planes(self, i: int, box: Box) -> Iterator[tuple[int, Array]]:
+        """The planes of frame i that more than one motion is needed for, and how much of what is
+        round each pixel of a box belongs to them, (h, w); nothing where one explains all."""
+        links = [j for j in (i - 1, i) if 0 <= j < self._frames - 1]
+        found = sorted({plane for j in links for plane in self._planes.link(j)})
+        for plane in found if len(found) > 1 else ():
+            yield plane, self._planes.share(i, plane, box)
+
+    def best(self, i: int, points: Array, plane: int | None = None) -> list[tuple[View, Array]]:
+        """The sources for plate points (2, N) of frame i, with the homographies that lead there:
+        the camera's, or a plane's.
 
         Each point wants to be seen, best from near in time, and better by three frames than by one;
         chosen one by one for the most that each adds.
         """
         worth = {}
-        for j, view, homography in self.around(i):
+        for j, view, homography in self.around(i, plane):
             seen = _seen(view, homography, points)
             if seen.any():
                 worth[j] = (seen / abs(j - i) ** 0.5, homography)
@@ -77,20 +88,24 @@ class Sources:
             chosen.append((self.view(j), homography))
         return chosen
 
-    def around(self, i: int) -> Iterator[tuple[int, View, Array]]:
-        """Frames round i as far as the camera can be followed, nearest first: their number, view,
-        and the homography from i to them."""
+    def around(self, i: int, plane: int | None = None) -> Iterator[tuple[int, View, Array]]:
+        """Frames round i as far as the camera, or a plane, can be followed, nearest first: their
+        number, view, and the homography from i to them."""
         whole = {1: np.eye(3), -1: np.eye(3)}
         for step in range(1, DISTANCES[-1] + 1):
             for way in tuple(whole):
                 j = i + way * step
-                link = self._link(min(j, j - way)) if 0 <= j < self._frames else None
+                link = self._link(min(j, j - way), plane) if 0 <= j < self._frames else None
                 if link is None:
                     del whole[way]
                     continue
                 whole[way] = (link if way > 0 else np.linalg.inv(link)) @ whole[way]
                 if step in DISTANCES:
                     yield j, self.view(j), whole[way]
+
+    def _link(self, i: int, plane: int | None) -> Array | None:
+        """The homography from frame i to i + 1."""
+        return self._camera(i) if plane is None else self._planes.link(i).get(plane)
 
 
 def _seen(view: View, homography: Array, points: Array) -> Array:

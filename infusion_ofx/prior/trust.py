@@ -32,8 +32,9 @@ FEWEST = 50
 """Ring pixels that a source has to be tried on."""
 POINTS = 2000
 """Pixels that stand for a hole, about, when sources are chosen."""
-TOLERANCE = 0.4
-"""The error, as a share of the contrast that there is to explain, that is just bearable."""
+TOLERANCE = 0.8
+"""The error, as a share of the contrast that there is to explain, that is just bearable: a smooth
+fill is off by all of it, and a texture that is made up by up to twice as much."""
 TINY = 1e-8
 
 Array = NDArray[Any]
@@ -89,12 +90,22 @@ class Target:
         every = max(1, len(y) // POINTS)
         return np.stack([x + self.box.left, y + self.box.top])[:, ::every]
 
-    def joined(self, levels: Array, seen: Array) -> Array:
-        """A source's levels (h, w, C), shifted smoothly to meet ours round the hole."""
-        return np.asarray(levels + _offset(self.levels - levels, self.safe * seen))
+    def joined(self, levels: Array, seen: Array) -> tuple[Array, Array]:
+        """A source's levels (h, w, C), shifted smoothly to meet ours round the hole, and the square
+        of how much luma is shifted there more than elsewhere, (h, w).
 
-    def error(self, luma: Array, seen: Array) -> Array | None:
-        """The squared error to expect of a source that was aligned without looking at the ring.
+        What has to be shifted much is something else; what the whole of it is shifted by is
+        exposure.
+        """
+        where = self.safe * seen
+        shift = _offset(self.levels - levels, where)
+        luma = shift.mean(-1)
+        usual = np.median(luma[where > 0]) if where.any() else 0
+        return np.asarray(levels + shift), np.asarray((luma - usual) ** 2)
+
+    def tried(self, luma: Array, seen: Array) -> tuple[Array, Array] | None:
+        """The squared error of a source on the ring, that was aligned without looking at it, and
+        where on the ring it was tried, (h, w) each.
 
         luma, seen: (h, w), the source's. None where the source shows too little of the ring.
         """
@@ -102,10 +113,17 @@ class Target:
         if tried.sum() < FEWEST:
             return None
         apart = self.lumas[0] - luma
-        square = (apart - _offset(apart, self.away * seen)) ** 2
+        return (apart - _offset(apart, self.away * seen)) ** 2, tried
+
+    def near(self, square: Array, tried: Array) -> Array:
+        """Squared errors of the ring, (h, w), carried on into the hole."""
+        return _around(square, tried, NEAR)
+
+    def lot(self, square: Array, tried: Array) -> Array:
+        """The squared error to expect by all that was tried, (h, w), where there is as much to
+        explain: so that one lucky patch of a moving texture is not believed."""
         errors, contrasts = (_around(value, tried, WIDE) for value in (square, self.contrast))
-        lot = errors / np.maximum(contrasts, 1e-12)
-        return np.maximum(_around(square, tried, NEAR), lot * self.contrast)
+        return np.asarray(errors / np.maximum(contrasts, 1e-12) * self.contrast)
 
 
 def confidence(error: Array, target: Target) -> Array:
