@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import camera, moved, places
+from infusion_ofx.prior.motion import camera, moved, places, steady, still
 from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.sources import Sources
 from infusion_ofx.prior.spread import average, blur, spread
@@ -93,7 +93,7 @@ def layers(frames: int = 5, near: int = 7, far: int = 2) -> list[View]:
 
 def test_planes_are_told_apart_and_keep_their_numbers() -> None:
     views = layers()
-    planes = Planes(views.__getitem__)
+    planes = Planes(views.__getitem__, lambda: None)
     for i in range(len(views) - 1):
         links = planes.link(i)
         assert sorted(links) == [0, 1]
@@ -108,10 +108,36 @@ def test_planes_are_told_apart_and_keep_their_numbers() -> None:
         assert [plane for _, plane in steps] == [plane for _, plane in sorted(steps)]
 
 
-def test_a_plane_that_is_not_there_yet_is_no_plane_of_the_frame() -> None:
-    views = [*layers()[:2], view_of(np.full((SIDE, SIDE), 0.5, np.float32))]
-    planes = Planes(views.__getitem__)
-    assert len(planes.link(0)) == 2 and planes.link(1) == {}
+def test_planes_end_at_a_cut_and_are_still_known_in_the_frame_before_it() -> None:
+    views, rests = [*layers()[:3], view_of(np.full((SIDE, SIDE), 0.5, np.float32))], []
+    planes = Planes(views.__getitem__, lambda: rests.append(1))
+    assert planes.link(2) == {} and len(rests) == 3
+    shares = [planes.share(2, plane, BOX) for plane in planes.link(1)]
+    assert len(shares) == 2
+    np.testing.assert_allclose(sum(shares), 1, atol=0.05)
+
+
+def test_a_camera_is_still_where_a_third_of_the_corners_are_though_the_rest_moves() -> None:
+    random = np.random.default_rng(0)
+    begin = random.uniform(0, SIDE, (90, 2))
+    moving = np.where(np.arange(90)[:, None] < 30, 0.05, 1.5)
+    assert still(begin, begin + moving)
+    assert not still(begin, begin + 0.4)
+    low = picture(8)[20 : 20 + SIDE // 2, :SIDE]
+    first, second = (
+        view_of(np.vstack([low, picture(9)[20 : 20 + SIDE // 2, i : i + SIDE]])) for i in (0, 1)
+    )
+    homography = camera(first, second)
+    assert homography is not None
+    np.testing.assert_array_equal(homography, np.eye(3))
+
+
+def test_a_homography_with_a_horizon_in_the_frame_is_refused() -> None:
+    assert steady(np.eye(3), BOX)
+    assert steady(np.array([[1, 0, 900], [0, 1, -7], [0, 0, 1.0]]) * -2, BOX)
+    assert not steady(np.array([[1, 0, 0], [0, 1, 0], [-1 / (BOX.left + 30), 0, 1.0]]), BOX)
+    assert not steady(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1.0]]), BOX)
+    assert not steady(np.full((3, 3), np.nan), BOX)
 
 
 def test_one_motion_is_no_choice_of_planes() -> None:

@@ -104,6 +104,16 @@ def test_a_hole_over_two_planes_comes_back_from_each(monkeypatch: pytest.MonkeyP
     assert max(tried()[0]) < 22
 
 
+def test_what_moves_by_itself_before_a_still_camera_is_no_plane() -> None:
+    still, holes = [panned(wall(6))[0]] * FRAMES, still_hole()
+    truth = [frame.copy() for frame in still]
+    for frame, sliding in zip(truth, panned(wall(7)), strict=True):
+        frame[30:62, 20:80] = sliding[30:62, 20:80]
+    prior = shown(hidden(truth, holes), holes)
+    for i in range(FRAMES):
+        assert (seen(prior, i, truth[i], holes[i])[2] == 0).all()
+
+
 def test_a_change_of_exposure_is_mended() -> None:
     truth, holes = panned(wall(1)), still_hole()
     truth = [frame * np.float32(1.15**i) for i, frame in enumerate(truth)]

@@ -16,12 +16,18 @@ from infusion_ofx.prior.spread import average, blur, spread
 from infusion_ofx.prior.view import SIZES, View
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["FEWEST", "camera", "corners", "flow", "moved", "places"]
+__all__ = ["FEWEST", "camera", "corners", "flow", "moved", "places", "steady", "still"]
 
 FEATURES = 800
 """Corners that the camera's motion is fitted to, at most."""
-FEWEST, SHARE = 8, 0.25
+FEWEST, SHARE = 8, 0.4
 """Corners, and share of all corners, that have to agree on one motion."""
+STILL, STANDING = 0.15, 0.25
+"""Pixels that a corner may move and stand still, and the share of corners that have to: then so
+does the camera, and what moves does so by itself, as flames before a wall do."""
+
+STEADY = 10.0
+"""No camera that pans or moves changes depth by so much within a frame: such a fit is chance."""
 
 NOISE = 0.04
 """Differences of luma, in natural logarithms, that say nothing about motion."""
@@ -48,8 +54,10 @@ def camera(source: View, target: View) -> Array | None:
     begin, end, count = corners(source, target)
     if len(begin) < FEWEST:
         return None
+    if still(begin, end):
+        return np.eye(3)
     fit, inside = cv2.findHomography(begin, end, cv2.RANSAC, 1.5, maxIters=2000, confidence=0.999)
-    if fit is None or inside.sum() < max(FEWEST, SHARE * count):
+    if fit is None or inside.sum() < max(FEWEST, SHARE * count) or not steady(fit, source.box):
         return None
     return np.asarray(fit)
 
@@ -84,10 +92,27 @@ def corners(source: View, target: View) -> tuple[Array, Array, int]:
     )
 
 
+def still(begin: Array, end: Array) -> bool:
+    """Whether the camera is, by corners in two views, (N, 2) each."""
+    standing = np.linalg.norm(end - begin, axis=1) < STILL
+    return bool(standing.sum() > STANDING * len(standing))
+
+
 def moved(points: Array, homography: Array) -> Array:
     """Where a homography takes points (N, 2), x before y."""
     u, v, w = homography @ np.vstack([points.T, np.ones(len(points))])
     return np.stack([u / w, v / w], 1)
+
+
+def steady(homography: Array, box: Box) -> bool:
+    """Whether a homography can be undone and keeps a box whole: no horizon runs through it, and no
+    corner comes ``STEADY`` times nearer or farther than the middle."""
+    if not np.isfinite(homography).all() or np.linalg.cond(homography) > 1e12:
+        return False
+    x, y = (box.left, box.right), (box.top, box.bottom)
+    corners = [(x[0], y[0]), (x[1], y[0]), (x[0], y[1]), (x[1], y[1]), (sum(x) / 2, sum(y) / 2)]
+    depth = homography[2] @ np.c_[corners, np.ones(5)].T
+    return bool(1 / STEADY < depth.min() / depth[4] <= depth.max() / depth[4] < STEADY)
 
 
 def _on_canvas(picture: Array, size: tuple[int, int]) -> Array:

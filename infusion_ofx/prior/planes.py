@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import FEWEST, corners, moved
+from infusion_ofx.prior.motion import FEWEST, corners, moved, steady, still
 from infusion_ofx.prior.spread import blur, spread
 from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
@@ -28,90 +28,100 @@ followed to, and much less than depth makes of a few frames."""
 SAME = 2.5
 """Pixels within which a corner of the next frame is one of this frame's."""
 SHARE = 0.04
-"""Of all corners: what a new plane has to explain."""
+"""Of the corners that two frames have in common: what a new plane has to explain."""
 MOST = 6
 """Planes in one frame."""
 AROUND = 9.0
 """Standard deviation of the window, in pixels, in which corners say which plane is there."""
 SURE = 0.003
-"""Corners in a pixel's window, of a weight of 1 in all, from which they need no others' word."""
+"""Corners in a pixel's window, of a weight of 1 in all, from which they need no others' word: one
+that is within two standard deviations has about a quarter of that."""
 
 Array = NDArray[Any]
 Corners = tuple[Array, Array]
 """Places (N, 2), x before y, and the number of the plane that each belongs to, (N,)."""
 
-NOTHING = np.zeros((0, 2)), np.zeros(0, int)
-
 
 class Planes:
     """A shot's planes, found frame after frame as far as they are asked for."""
 
-    def __init__(self, view: Callable[[int], View]) -> None:
-        """view: gives the shot's frames."""
-        self._view = view
+    def __init__(self, view: Callable[[int], View], rest: Callable[[], None]) -> None:
+        """view: gives the shot's frames. rest: lets go of what was looked at of them."""
+        self._view, self._rest = view, rest
         self._links: list[dict[int, Array]] = []
-        self._corners: list[Corners] = [NOTHING]
+        self._corners: dict[int, list[Corners]] = {}
         self._count = 0
 
     def link(self, i: int) -> dict[int, Array]:
-        """Homographies (3, 3) from frame i to i + 1, by plane."""
+        """Homographies (3, 3) from frame i to i + 1, by plane; none where the camera is still, and
+        what moves does so by itself."""
         while len(self._links) <= i:
-            self._follow(len(self._links))
+            self._links.append(self._follow(len(self._links)))
+            self._rest()
         return self._links[i]
 
     def share(self, i: int, plane: int, box: Box) -> Array:
         """How much of what is round each pixel of a box of frame i belongs to a plane, (h, w), by
-        the corners there; of those that ``link`` has found."""
-        places, names = self._corners[i]
-        column, row = np.rint(places - [box.left, box.top]).astype(int).T
-        inside = (row >= 0) & (row < box.height) & (column >= 0) & (column < box.width)
+        the corners that ``link`` has found there. Frames before it are not asked for again."""
+        for earlier in [frame for frame in self._corners if frame < i]:
+            del self._corners[earlier]
         count = np.zeros((2, box.height, box.width), np.float32)
-        np.add.at(count[0], (row[inside], column[inside]), 1)
-        own = inside & (names == plane)
-        np.add.at(count[1], (row[own], column[own]), 1)
+        for places, names in self._corners.get(i, ()):
+            column, row = np.rint(places - [box.left, box.top]).astype(int).T
+            inside = (row >= 0) & (row < box.height) & (column >= 0) & (column < box.width)
+            np.add.at(count[0], (row[inside], column[inside]), 1)
+            own = inside & (names == plane)
+            np.add.at(count[1], (row[own], column[own]), 1)
         every, ours = (blur(each, AROUND) for each in count)
         return spread(ours / np.maximum(every, 1e-9), np.minimum(1, every / SURE))
 
-    def _follow(self, i: int) -> None:
+    def _follow(self, i: int) -> dict[int, Array]:
         """Finds the planes between frames i and i + 1: first those that are followed already."""
-        begin, end, _ = corners(self._view(i), self._view(i + 1))
-        found: dict[int, Array] = {}
+        first, second = self._view(i), self._view(i + 1)
+        begin, end, _ = corners(first, second)
+        if still(begin, end):
+            return {}
+        before = self._corners.setdefault(i, [])
+        names = _named(begin, before[0]) if before else np.full(len(begin), -1)
         free = np.ones(len(begin), bool)
-        names = _named(begin, self._corners[i])
-        for plane in sorted(set(names[names >= 0].tolist())):
-            self._fit(found, plane, begin, end, free, names == plane, FEWEST)
-        fewest = max(FEWEST, SHARE * len(begin))
-        while len(found) < MOST and self._fit(found, self._count, begin, end, free, free, fewest):
-            self._count += 1
-        off = [np.linalg.norm(moved(begin, each) - end, axis=1) for each in found.values()]
-        held = np.zeros(len(begin), bool)
-        if off:
-            held, nearest = np.min(off, axis=0) < CLOSE, np.argmin(off, axis=0)
-            names = np.array(list(found))[nearest]
-        self._corners[i] = begin[held], names[held]
-        self._corners.append((end[held], names[held]))
-        self._links.append(found)
+        found: dict[int, Array] = {}
 
-    def _fit(
-        self, found: dict[int, Array], plane: int, begin: Array, end: Array, free: Array,
-        own: Array, fewest: float,
-    ) -> bool:  # fmt: skip
-        """Fits one plane to its ``own`` corners and takes all that follow it from the ``free``
-        ones; whether they are as many as they have to be."""
-        own = own & free
-        if own.sum() < fewest:
-            return False
-        fit, _ = cv2.findHomography(
-            begin[own], end[own], cv2.RANSAC, CLOSE, maxIters=2000, confidence=0.999
-        )
-        if fit is None:
-            return False
-        follow = free & (np.linalg.norm(moved(begin, fit) - end, axis=1) < CLOSE)
-        if follow.sum() < fewest:
-            return False
-        found[plane] = fit
-        free &= ~follow
-        return True
+        def fitted(plane: int, own: Array, fewest: float) -> bool:
+            fit = _fit(begin, end, free & own, fewest)
+            if fit is None or not steady(fit, first.box):
+                return False
+            follow = free & _near(begin, end, fit)
+            if follow.sum() < fewest:
+                return False
+            found[plane] = fit
+            free[follow] = False
+            return True
+
+        for plane in sorted(set(names[names >= 0].tolist())):
+            fitted(plane, names == plane, FEWEST)
+        while len(found) < MOST and fitted(self._count, free, max(FEWEST, SHARE * len(begin))):
+            self._count += 1
+        if found:
+            off = [np.linalg.norm(moved(begin, each) - end, axis=1) for each in found.values()]
+            held, names = np.min(off, axis=0) < CLOSE, np.array(list(found))[np.argmin(off, axis=0)]
+            before.append((begin[held], names[held]))
+            self._corners[i + 1] = [(end[held], names[held])]
+        return found
+
+
+def _fit(begin: Array, end: Array, own: Array, fewest: float) -> Array | None:
+    """The homography that most of their ``own`` corners follow; None where they are too few."""
+    if own.sum() < fewest:
+        return None
+    fit, _ = cv2.findHomography(
+        begin[own], end[own], cv2.RANSAC, CLOSE, maxIters=2000, confidence=0.999
+    )
+    return None if fit is None else np.asarray(fit)
+
+
+def _near(begin: Array, end: Array, fit: Array) -> Array:
+    """Which corners follow a homography, (N,)."""
+    return np.asarray(np.linalg.norm(moved(begin, fit) - end, axis=1) < CLOSE)
 
 
 def _named(places: Array, known: Corners) -> Array:

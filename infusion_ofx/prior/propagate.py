@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -39,6 +40,8 @@ BELIEVED, ENOUGH = 0.7, 0.9
 COMPROMISE = 4.0
 """How many times as wrong the camera's motion is taken to be where there are several planes: its
 flow is bent to fit them all round the hole, which says little about the hole."""
+UNCOVERED = 0.1
+"""Of the hole: what the camera's motion must uncover before planes are looked for."""
 FEW, ALONE = 0.4, 2.0
 """A plane that has less of what is round a pixel than this share is believed the less there: where
 it has nothing, the error to expect is this many times what there is to explain."""
@@ -112,23 +115,31 @@ def _fill(sources: Sources, i: int) -> Shown:
     if box.empty:
         return Shown(box, light, trust)
     target = Target.make(view, box)
-    found = [_shown(sources, i, target)]
-    picture, sure = _best(found, target)
-    believed = (sure > BELIEVED).sum() / target.hole.sum()
-    if believed < ENOUGH:
-        planes = [
-            _shown(sources, i, target, plane, share)
-            for plane, share in sources.planes(i, target.box)
-            if (share * target.hole).max() > FEW / 2
-        ]
-        if len(planes) > 1 and found[0] is not None:
-            found = [replace(found[0], error=found[0].error * COMPROMISE)]
-        picture, sure = _best(found + planes, target)
-    if picture is not None:
+    look = _shown(sources, i, target)
+    if look is not None:
+        sure = _believed(look, target)
+        if (sure > BELIEVED).sum() < ENOUGH * target.hole.sum():
+            look = reduce(_better, _planes(sources, i, target, look))
+            sure = _believed(look, target)
         inner = target.box.slices(box)
-        light = np.sinh(picture[inner]) / np.float32(view.scale)
+        light = np.sinh(look.levels[inner]) / np.float32(view.scale)
         trust = sure[inner]
     return Shown(box, light, trust)
+
+
+def _planes(sources: Sources, i: int, target: Target, whole: _Look) -> Iterator[_Look]:
+    """What is shown by the camera's motion, and by each plane near the hole; by the camera's alone
+    where that uncovers next to nothing: then nothing there was seen from elsewhere, and what seems
+    a plane is a texture that moves."""
+    looks = []
+    if whole.seen.sum() > UNCOVERED * target.hole.sum():
+        for plane, share in sources.planes(i, target.box):
+            if (share * target.hole).max() > FEW / 2:
+                looks.append(_shown(sources, i, target, plane, share))
+    found = [look for look in looks if look is not None]
+    bent = COMPROMISE if len(found) > 1 else 1.0
+    yield replace(whole, error=whole.error * bent)
+    yield from found
 
 
 def _shown(
@@ -148,28 +159,27 @@ def _shown(
     return replace(look, error=look.error + ALONE * target.contrast * alone)
 
 
-def _best(found: Sequence[_Look | None], target: Target) -> tuple[Array | None, Array]:
-    """Of what several motions show, place by place that with the least error: the picture, (h, w,
-    C) levels, None where there is none, and how far to believe it, (h, w)."""
-    looks = [look for look in found if look is not None]
-    if not looks:
-        return None, np.zeros(target.hole.shape, np.float32)
-    levels, seen, error, square, tried = (
-        np.stack([getattr(look, field.name) for look in looks]) for field in fields(_Look)
+def _better(first: _Look, second: _Look) -> _Look:
+    """Of what two motions show, place by place that with the less error."""
+
+    def error(look: _Look, where: Array) -> Array:
+        return np.where(where > 0, average(look.error, where, SOFT), np.inf)
+
+    inside = error(second, second.seen) < error(first, first.seen)
+    on_ring = error(second, second.tried) < error(first, first.tried)
+    return _Look(
+        np.where(inside[..., None], second.levels, first.levels),
+        np.where(inside, second.seen, first.seen),
+        np.where(inside | on_ring, second.error, first.error),
+        np.where(on_ring, second.square, first.square),
+        np.where(on_ring, second.tried, first.tried),
     )
 
-    def least(where: Array) -> Array:
-        errors = [
-            np.where(w > 0, average(e, w, SOFT), np.inf) for e, w in zip(error, where, strict=True)
-        ]
-        return np.asarray(np.argmin(errors, 0)[None])
 
-    inside, on_ring = least(seen), least(tried)
-    square, tried = (np.take_along_axis(each, on_ring, 0)[0] for each in (square, tried))
-    seen, error = (np.take_along_axis(each, inside, 0)[0] for each in (seen, error))
-    expected = np.maximum(error, target.lot(square, tried))
-    picture = np.take_along_axis(levels, inside[..., None], 0)[0]
-    return picture, np.asarray(confidence(expected, target) * seen)
+def _believed(look: _Look, target: Target) -> Array:
+    """How far to believe what is shown, (h, w)."""
+    expected = np.maximum(look.error, target.lot(look.square, look.tried))
+    return np.asarray(confidence(expected, target) * look.seen)
 
 
 def _look(target: Target, source: View, homography: Array, stray: float) -> _Look | None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import camera
+from infusion_ofx.prior.motion import camera, steady
 from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
@@ -52,7 +52,7 @@ class Sources:
             return camera(view(i), view(i + 1))
 
         self.view, self._camera, self._frames = view, link, len(boxes)
-        self._planes = Planes(view)
+        self._planes = Planes(view, rest)
 
     def planes(self, i: int, box: Box) -> Iterator[tuple[int, Array]]:
         """The planes of frame i that more than one motion is needed for, and how much of what is
@@ -100,6 +100,9 @@ class Sources:
                     del whole[way]
                     continue
                 whole[way] = (link if way > 0 else np.linalg.inv(link)) @ whole[way]
+                if not steady(whole[way], self.view(i).box):
+                    del whole[way]
+                    continue
                 if step in DISTANCES:
                     yield j, self.view(j), whole[way]
 
