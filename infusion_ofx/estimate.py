@@ -81,17 +81,20 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     """The engine's stages, each with the cost of one of its steps in voxels passed forward.
 
     A training step costs three passes: forward, and twice as much back. A sampling step costs one,
-    or what the linear guess does; each is told as costing what they do on average.
+    or what the linear guess does: of a stage's steps each is told as what they take on average.
     """
     sampled = float(window_voxels(plan))
-    places = make(recipe).grid(recipe.sampling_steps)
-    guessed = (places > 1).double().mean().item()
-    cost = {
-        "train": 3.0 * block_voxels(recipe, plan),
-        "sample": (1 - guessed * (1 - GUESS_PASSES)) * sampled,
-        "patch": PATCH_PASSES * sampled / PER_CENT,
-    }
-    return [(stage, cost[stage.kind]) for stage in stages(recipe)]
+    guessed = int((make(recipe).grid(recipe.sampling_steps) > 1).sum())
+
+    def cost(stage: Stage) -> float:
+        if stage.kind == "train":
+            return 3.0 * block_voxels(recipe, plan)
+        if stage.kind == "patch":
+            return PATCH_PASSES * sampled / PER_CENT
+        spared = guessed * (1 - GUESS_PASSES) / stage.steps if stage.interval == 0 else 0.0
+        return (1 - spared) * sampled
+
+    return [(stage, cost(stage)) for stage in stages(recipe)]
 
 
 def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:

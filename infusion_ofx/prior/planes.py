@@ -31,6 +31,8 @@ SHARE = 0.04
 """Of the corners that two frames have in common: what a new plane has to explain."""
 MOST = 6
 """Planes in one frame."""
+KEPT = 130
+"""Frames whose corners are kept: twice as far as sources are looked for."""
 AROUND = 9.0
 """Standard deviation of the window, in pixels, in which corners say which plane is there."""
 SURE = 0.003
@@ -62,9 +64,7 @@ class Planes:
 
     def share(self, i: int, plane: int, box: Box) -> Array:
         """How much of what is round each pixel of a box of frame i belongs to a plane, (h, w), by
-        the corners that ``link`` has found there. Frames before it are not asked for again."""
-        for earlier in [frame for frame in self._corners if frame < i]:
-            del self._corners[earlier]
+        the corners that ``link`` has found there; 0 of frames that are long behind."""
         count = np.zeros((2, box.height, box.width), np.float32)
         for places, names in self._corners.get(i, ()):
             column, row = np.rint(places - [box.left, box.top]).astype(int).T
@@ -81,6 +81,7 @@ class Planes:
         begin, end, _ = corners(first, second)
         if still(begin, end):
             return {}
+        self._corners.pop(i - KEPT, None)
         before = self._corners.setdefault(i, [])
         names = _named(begin, before[0]) if before else np.full(len(begin), -1)
         free = np.ones(len(begin), bool)
