@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import camera, moved, places, steady, still
+from infusion_ofx.prior.motion import Corners, camera, places, steady
 from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.sources import Sources
 from infusion_ofx.prior.spread import average, blur, spread
@@ -67,7 +69,7 @@ def test_the_camera_is_found_and_told_in_the_plates_coordinates() -> None:
     big = picture()
     first = view_of(big[20 : 20 + SIDE, 30 : 30 + SIDE])
     second = view_of(big[23 : 23 + SIDE, 26 : 26 + SIDE], box=Box(12, 17, 12 + SIDE, 17 + SIDE))
-    homography = camera(first, second)
+    homography = camera(Corners.find(first, second))
     assert homography is not None
     y, x = 50, 60  # of the plate; in the big picture that is row 20 + 40, column 30 + 40
     there = places(Box(y, x, y + 1, x + 1), homography)[0, 0]
@@ -75,7 +77,8 @@ def test_the_camera_is_found_and_told_in_the_plates_coordinates() -> None:
 
 
 def test_a_cut_has_no_camera() -> None:
-    assert camera(view_of(picture(1)[:SIDE, :SIDE]), view_of(picture(2)[:SIDE, :SIDE])) is None
+    first, second = (view_of(picture(seed)[:SIDE, :SIDE]) for seed in (1, 2))
+    assert camera(Corners.find(first, second)) is None
 
 
 def layers(frames: int = 5, near: int = 7, far: int = 2) -> list[View]:
@@ -91,14 +94,18 @@ def layers(frames: int = 5, near: int = 7, far: int = 2) -> list[View]:
     return views
 
 
+def between(views: list[View]) -> Callable[[int], Corners]:
+    return lambda i: Corners.find(views[i], views[i + 1])
+
+
 def test_planes_are_told_apart_and_keep_their_numbers() -> None:
     views = layers()
-    planes = Planes(views.__getitem__, lambda: None)
+    planes = Planes(between(views), lambda: None)
     for i in range(len(views) - 1):
         links = planes.link(i)
         assert sorted(links) == [0, 1]
         steps = sorted(
-            (moved(np.array([[60.0, 50.0]]), link)[0, 0] - 60, plane)
+            (places(Box(50, 60, 51, 61), link)[0, 0, 0] - 60, plane)
             for plane, link in links.items()
         )
         np.testing.assert_allclose([step for step, _ in steps], [-7, -2], atol=0.3)
@@ -110,7 +117,7 @@ def test_planes_are_told_apart_and_keep_their_numbers() -> None:
 
 def test_planes_end_at_a_cut_and_are_still_known_in_the_frame_before_it() -> None:
     views, rests = [*layers()[:3], view_of(np.full((SIDE, SIDE), 0.5, np.float32))], []
-    planes = Planes(views.__getitem__, lambda: rests.append(1))
+    planes = Planes(between(views), lambda: rests.append(1))
     assert planes.link(2) == {} and len(rests) == 3
     shares = [planes.share(2, plane, BOX) for plane in planes.link(1)]
     assert len(shares) == 2
@@ -121,13 +128,13 @@ def test_a_camera_is_still_where_a_third_of_the_corners_are_though_the_rest_move
     random = np.random.default_rng(0)
     begin = random.uniform(0, SIDE, (90, 2))
     moving = np.where(np.arange(90)[:, None] < 30, 0.05, 1.5)
-    assert still(begin, begin + moving)
-    assert not still(begin, begin + 0.4)
+    assert Corners(begin, begin + moving, 90, BOX).still
+    assert not Corners(begin, begin + 0.4, 90, BOX).still
     low = picture(8)[20 : 20 + SIDE // 2, :SIDE]
     first, second = (
         view_of(np.vstack([low, picture(9)[20 : 20 + SIDE // 2, i : i + SIDE]])) for i in (0, 1)
     )
-    homography = camera(first, second)
+    homography = camera(Corners.find(first, second))
     assert homography is not None
     np.testing.assert_array_equal(homography, np.eye(3))
 
@@ -156,7 +163,7 @@ def test_one_motion_is_no_choice_of_planes() -> None:
 
 def test_a_flat_picture_has_no_camera() -> None:
     flat = view_of(np.full((SIDE, SIDE), 0.5, np.float32))
-    assert camera(flat, flat) is None
+    assert camera(Corners.find(flat, flat)) is None
 
 
 def test_a_view_is_safe_only_away_from_what_is_unknown() -> None:

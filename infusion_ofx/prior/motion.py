@@ -6,6 +6,7 @@ Both look at known pixels only. Coordinates are the plate's, x before y.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,7 +17,7 @@ from infusion_ofx.prior.spread import average, blur, spread
 from infusion_ofx.prior.view import SIZES, View
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["FEWEST", "camera", "corners", "flow", "moved", "places", "steady", "still"]
+__all__ = ["FEWEST", "Corners", "camera", "flow", "places", "steady"]
 
 FEATURES = 800
 """Corners that the camera's motion is fitted to, at most."""
@@ -45,63 +46,74 @@ MOST = 1_000_000
 Array = NDArray[Any]
 
 
-def camera(source: View, target: View) -> Array | None:
+@dataclass(frozen=True)
+class Corners:
+    """Corners of one view that are found again in another."""
+
+    begin: Array
+    """(N, 2), x before y, in the first."""
+    end: Array
+    """(N, 2), in the second."""
+    count: int
+    """How many were looked for."""
+    box: Box
+    """The first view's."""
+
+    @classmethod
+    def find(cls, source: View, target: View) -> Corners:
+        """Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method."""
+        low, high = np.quantile(source.luma[0], [0.01, 0.99])
+        size = max(source.box.height, target.box.height), max(source.box.width, target.box.width)
+        first, second = (
+            _on_canvas((view.luma[0] - low) * (255 / max(high - low, NOISE)), size)
+            for view in (source, target)
+        )
+        clear = _on_canvas(cv2.erode(source.safe[0], np.ones((5, 5), np.uint8)), size)
+        looked_for = cv2.goodFeaturesToTrack(first, FEATURES, 0.003, 6, mask=clear)
+        if looked_for is None:
+            return cls(np.zeros((0, 2)), np.zeros((0, 2)), 0, source.box)
+        begin = looked_for[:, 0]
+        shift = np.array(
+            [source.box.left - target.box.left, source.box.top - target.box.top], np.float32
+        )
+        end, found = _followed(first, second, begin, begin + shift)
+        back, found_again = _followed(second, first, end, begin)
+        good = found & found_again & (np.linalg.norm(back - begin, axis=1) < 1)
+        return cls(
+            begin[good] + [source.box.left, source.box.top],
+            end[good] + [target.box.left, target.box.top],
+            len(begin),
+            source.box,
+        )
+
+    @property
+    def still(self) -> bool:
+        """Whether the camera is."""
+        standing = np.linalg.norm(self.end - self.begin, axis=1) < STILL
+        return bool(standing.sum() > STANDING * len(standing))
+
+    def off(self, homography: Array) -> Array:
+        """How far from where a homography takes them they were found: (N,), pixels."""
+        u, v, w = homography @ np.vstack([self.begin.T, np.ones(len(self.begin))])
+        return np.asarray(np.linalg.norm(np.stack([u / w, v / w], 1) - self.end, axis=1))
+
+
+def camera(corners: Corners) -> Array | None:
     """The homography (3, 3) that takes most of one view's places to the other's; None where no
     motion explains enough of it: a cut, nothing to hold on to, or everything moves by itself.
 
-    Fitted to corners by RANSAC.
+    Fitted by RANSAC.
     """
-    begin, end, count = corners(source, target)
-    if len(begin) < FEWEST:
+    if len(corners.begin) < FEWEST:
         return None
-    if still(begin, end):
+    if corners.still:
         return np.eye(3)
-    fit, inside = cv2.findHomography(begin, end, cv2.RANSAC, 1.5, maxIters=2000, confidence=0.999)
-    if fit is None or inside.sum() < max(FEWEST, SHARE * count) or not steady(fit, source.box):
+    fit, inside = cv2.findHomography(
+        corners.begin, corners.end, cv2.RANSAC, 1.5, maxIters=2000, confidence=0.999
+    )
+    if fit is None or inside.sum() < max(FEWEST, SHARE * corners.count):
         return None
-    return np.asarray(fit)
-
-
-def corners(source: View, target: View) -> tuple[Array, Array, int]:
-    """Corners of one view that are found again in another: their places in both, (N, 2), x before
-    y, and how many were looked for.
-
-    Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method.
-    """
-    low, high = np.quantile(source.luma[0], [0.01, 0.99])
-    size = max(source.box.height, target.box.height), max(source.box.width, target.box.width)
-    first, second = (
-        _on_canvas((view.luma[0] - low) * (255 / max(high - low, NOISE)), size)
-        for view in (source, target)
-    )
-    clear = _on_canvas(cv2.erode(source.safe[0], np.ones((5, 5), np.uint8)), size)
-    looked_for = cv2.goodFeaturesToTrack(first, FEATURES, 0.003, 6, mask=clear)
-    if looked_for is None:
-        return np.zeros((0, 2)), np.zeros((0, 2)), 0
-    begin = looked_for[:, 0]
-    shift = np.array(
-        [source.box.left - target.box.left, source.box.top - target.box.top], np.float32
-    )
-    end, found = _followed(first, second, begin, begin + shift)
-    back, found_again = _followed(second, first, end, begin)
-    good = found & found_again & (np.linalg.norm(back - begin, axis=1) < 1)
-    return (
-        begin[good] + [source.box.left, source.box.top],
-        end[good] + [target.box.left, target.box.top],
-        len(begin),
-    )
-
-
-def still(begin: Array, end: Array) -> bool:
-    """Whether the camera is, by corners in two views, (N, 2) each."""
-    standing = np.linalg.norm(end - begin, axis=1) < STILL
-    return bool(standing.sum() > STANDING * len(standing))
-
-
-def moved(points: Array, homography: Array) -> Array:
-    """Where a homography takes points (N, 2), x before y."""
-    u, v, w = homography @ np.vstack([points.T, np.ones(len(points))])
-    return np.stack([u / w, v / w], 1)
+    return np.asarray(fit) if steady(fit, corners.box) else None
 
 
 def steady(homography: Array, box: Box) -> bool:
@@ -110,8 +122,8 @@ def steady(homography: Array, box: Box) -> bool:
     if not np.isfinite(homography).all() or np.linalg.cond(homography) > 1e12:
         return False
     x, y = (box.left, box.right), (box.top, box.bottom)
-    corners = [(x[0], y[0]), (x[1], y[0]), (x[0], y[1]), (x[1], y[1]), (sum(x) / 2, sum(y) / 2)]
-    depth = homography[2] @ np.c_[corners, np.ones(5)].T
+    points = [(x[0], y[0]), (x[1], y[0]), (x[0], y[1]), (x[1], y[1]), (sum(x) / 2, sum(y) / 2)]
+    depth = homography[2] @ np.c_[points, np.ones(5)].T
     return bool(1 / STEADY < depth.min() / depth[4] <= depth.max() / depth[4] < STEADY)
 
 

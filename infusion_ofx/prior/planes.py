@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import FEWEST, corners, moved, steady, still
+from infusion_ofx.prior.motion import FEWEST, Corners, steady
 from infusion_ofx.prior.spread import blur, spread
-from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Planes"]
@@ -40,18 +39,18 @@ SURE = 0.003
 that is within two standard deviations has about a quarter of that."""
 
 Array = NDArray[Any]
-Corners = tuple[Array, Array]
+Members = tuple[Array, Array]
 """Places (N, 2), x before y, and the number of the plane that each belongs to, (N,)."""
 
 
 class Planes:
     """A shot's planes, found frame after frame as far as they are asked for."""
 
-    def __init__(self, view: Callable[[int], View], rest: Callable[[], None]) -> None:
-        """view: gives the shot's frames. rest: lets go of what was looked at of them."""
-        self._view, self._rest = view, rest
+    def __init__(self, corners: Callable[[int], Corners], rest: Callable[[], None]) -> None:
+        """corners: gives those of a frame and the next. rest: lets go of what was looked at."""
+        self._corners, self._rest = corners, rest
         self._links: list[dict[int, Array]] = []
-        self._corners: dict[int, list[Corners]] = {}
+        self._members: dict[int, list[Members]] = {}
         self._count = 0
 
     def link(self, i: int) -> dict[int, Array]:
@@ -66,7 +65,7 @@ class Planes:
         """How much of what is round each pixel of a box of frame i belongs to a plane, (h, w), by
         the corners that ``link`` has found there; 0 of frames that are long behind."""
         count = np.zeros((2, box.height, box.width), np.float32)
-        for places, names in self._corners.get(i, ()):
+        for places, names in self._members.get(i, ()):
             column, row = np.rint(places - [box.left, box.top]).astype(int).T
             inside = (row >= 0) & (row < box.height) & (column >= 0) & (column < box.width)
             np.add.at(count[0], (row[inside], column[inside]), 1)
@@ -77,21 +76,21 @@ class Planes:
 
     def _follow(self, i: int) -> dict[int, Array]:
         """Finds the planes between frames i and i + 1: first those that are followed already."""
-        first, second = self._view(i), self._view(i + 1)
-        begin, end, _ = corners(first, second)
-        if still(begin, end):
+        self._members.pop(i - KEPT, None)
+        corners = self._corners(i)
+        if corners.still:
             return {}
-        self._corners.pop(i - KEPT, None)
-        before = self._corners.setdefault(i, [])
-        names = _named(begin, before[0]) if before else np.full(len(begin), -1)
-        free = np.ones(len(begin), bool)
+        members = self._members.setdefault(i, [])
+        count = len(corners.begin)
+        names = _named(corners.begin, members[0]) if members else np.full(count, -1)
+        free = np.ones(count, bool)
         found: dict[int, Array] = {}
 
         def fitted(plane: int, own: Array, fewest: float) -> bool:
-            fit = _fit(begin, end, free & own, fewest)
-            if fit is None or not steady(fit, first.box):
+            fit = _fit(corners, free & own, fewest)
+            if fit is None:
                 return False
-            follow = free & _near(begin, end, fit)
+            follow = free & (corners.off(fit) < CLOSE)
             if follow.sum() < fewest:
                 return False
             found[plane] = fit
@@ -100,32 +99,28 @@ class Planes:
 
         for plane in sorted(set(names[names >= 0].tolist())):
             fitted(plane, names == plane, FEWEST)
-        while len(found) < MOST and fitted(self._count, free, max(FEWEST, SHARE * len(begin))):
+        while len(found) < MOST and fitted(self._count, free, max(FEWEST, SHARE * count)):
             self._count += 1
         if found:
-            off = [np.linalg.norm(moved(begin, each) - end, axis=1) for each in found.values()]
-            held, names = np.min(off, axis=0) < CLOSE, np.array(list(found))[np.argmin(off, axis=0)]
-            before.append((begin[held], names[held]))
-            self._corners[i + 1] = [(end[held], names[held])]
+            off = np.stack([corners.off(each) for each in found.values()])
+            held, names = off.min(0) < CLOSE, np.array(list(found))[off.argmin(0)]
+            members.append((corners.begin[held], names[held]))
+            self._members[i + 1] = [(corners.end[held], names[held])]
         return found
 
 
-def _fit(begin: Array, end: Array, own: Array, fewest: float) -> Array | None:
-    """The homography that most of their ``own`` corners follow; None where they are too few."""
+def _fit(corners: Corners, own: Array, fewest: float) -> Array | None:
+    """The homography that most of their ``own`` corners follow; None where they are too few or no
+    camera moves like that."""
     if own.sum() < fewest:
         return None
     fit, _ = cv2.findHomography(
-        begin[own], end[own], cv2.RANSAC, CLOSE, maxIters=2000, confidence=0.999
+        corners.begin[own], corners.end[own], cv2.RANSAC, CLOSE, maxIters=2000, confidence=0.999
     )
-    return None if fit is None else np.asarray(fit)
+    return np.asarray(fit) if fit is not None and steady(fit, corners.box) else None
 
 
-def _near(begin: Array, end: Array, fit: Array) -> Array:
-    """Which corners follow a homography, (N,)."""
-    return np.asarray(np.linalg.norm(moved(begin, fit) - end, axis=1) < CLOSE)
-
-
-def _named(places: Array, known: Corners) -> Array:
+def _named(places: Array, known: Members) -> Array:
     """The plane of each place (N, 2), (N,), by the corner that is there already; -1 is none."""
     before, names = known
     if not len(before) or not len(places):

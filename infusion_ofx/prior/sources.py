@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import camera, steady
+from infusion_ofx.prior.motion import Corners, camera, steady
 from infusion_ofx.prior.planes import Planes
 from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
@@ -47,12 +47,16 @@ class Sources:
         def view(i: int) -> View:
             return View.make(light[i], hole[i], boxes[i], scale)
 
+        @lru_cache(VIEWS)
+        def corners(i: int) -> Corners:
+            return Corners.find(view(i), view(i + 1))
+
         @lru_cache(None)
         def link(i: int) -> Array | None:
-            return camera(view(i), view(i + 1))
+            return camera(corners(i))
 
         self.view, self._camera, self._frames = view, link, len(boxes)
-        self._planes = Planes(view, rest)
+        self._planes = Planes(corners, rest)
 
     def planes(self, i: int, box: Box) -> Iterator[tuple[int, Array]]:
         """The planes of frame i that more than one motion is needed for, and how much of what is
@@ -96,14 +100,11 @@ class Sources:
             for way in tuple(whole):
                 j = i + way * step
                 link = self._link(min(j, j - way), plane) if 0 <= j < self._frames else None
-                if link is None:
+                if link is not None:
+                    whole[way] = (link if way > 0 else np.linalg.inv(link)) @ whole[way]
+                if link is None or not steady(whole[way], self.view(i).box):
                     del whole[way]
-                    continue
-                whole[way] = (link if way > 0 else np.linalg.inv(link)) @ whole[way]
-                if not steady(whole[way], self.view(i).box):
-                    del whole[way]
-                    continue
-                if step in DISTANCES:
+                elif step in DISTANCES:
                     yield j, self.view(j), whole[way]
 
     def _link(self, i: int, plane: int | None) -> Array | None:
