@@ -23,7 +23,7 @@ from infusion_ofx.estimate import held, memory, work
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.planning import plan_work
+from infusion_ofx.planning import plan_work, prior_threads
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 
@@ -113,11 +113,11 @@ def check(job: Job) -> Report:
     display = material.plate.header(frames[0]).display
     widest = max(layout.region, key=lambda box: box.height * box.width)
     steps = [(stage, cost) for stage, cost in work(recipe, layout)] if layout.windows else []
-    seconds = 0.0
+    seconds, needed, weights = 0.0, 0, 0
     if layout.windows:
+        needed = memory(recipe, layout, prior=prior_threads(material, layout))
         with compute.enough_memory():
             seconds = _seconds(recipe, layout, compute, len(material.channels))
-    weights = 0
     if recipe.steps:
         weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
     return Report(
@@ -143,7 +143,7 @@ def check(job: Job) -> Report:
         takes=job.takes,
         device=compute.name,
         precision=compute.precision,
-        memory_needed=memory(recipe, layout, prior=job.prior != "off") if layout.windows else 0,
+        memory_needed=needed,
         memory_allowed=int(job.memory * 2**30),
         disk_needed=_disk(material, layout, weights),
         disk_free=shutil.disk_usage(_existing(material.target(frames[0]).parent)).free,

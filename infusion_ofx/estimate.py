@@ -38,7 +38,8 @@ VIEW_BYTES = 16
 """For each loaded pixel of a frame that the prior looks at: what is known, and pyramids."""
 
 LOOK_BYTES = 900
-"""For each pixel of a frame's hole and its surroundings: what all of its sources show."""
+"""For each pixel of a frame's hole and its surroundings that a thread of the prior works on: what
+all of its sources show."""
 
 JOINED_BYTES = 80
 """For each pixel of a frame that is being joined: the sums, their weight, and what becomes of
@@ -97,17 +98,17 @@ def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     return [(stage, cost(stage)) for stage in stages(recipe)]
 
 
-def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
+def memory(recipe: Recipe, plan: Plan, *, prior: int) -> int:
     """Most bytes that the job will hold in memory, on a CPU: the runtime, and what one of its steps
     works on. The pixels of the shot are not in it, however long it is.
 
-    prior: whether other frames are looked at.
+    prior: threads that look at other frames; 0 where nobody does.
     """
     region = max((box.height * box.width for box in plan.region), default=0)
     steps = [FIT_BYTES]
     if prior:
         views = min(VIEWS, plan.length)
-        steps.append((VIEW_BYTES * views + LOOK_BYTES) * region)
+        steps.append((VIEW_BYTES * views + LOOK_BYTES * prior) * region)
     if recipe.patches:
         block = max((block.voxels for block in plan.blocks), default=0)
         steps.append(DENSE_BYTES * block + BYTES * min(block, recipe.block))
@@ -123,7 +124,7 @@ def memory(recipe: Recipe, plan: Plan, *, prior: bool) -> int:
 def on_device(recipe: Recipe, plan: Plan, budget: int) -> tuple[int, bool]:
     """Most bytes that the engine will hold on a GPU, and whether the whole shot is among them,
     which it is where the budget, in bytes, allows it."""
-    needed = memory(recipe, plan, prior=False)
+    needed = memory(recipe, plan, prior=0)
     whole = needed + held(plan)
     return (whole, True) if whole <= budget else (needed, False)
 

@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import chain
 
+import torch
+
 from infusion_ofx import plan
 from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import largest_tile, memory, window_voxels
 from infusion_ofx.material import Hole, Material
 from infusion_ofx.plan import Plan
+from infusion_ofx.prior.sources import MOST_THREADS
 from infusion_ofx.regions import Extent, split
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 
-__all__ = ["READERS", "lay_out", "plan_work"]
+__all__ = ["READERS", "lay_out", "plan_work", "prior_threads"]
 
 WORTH = 1.5
 """How many times the work holes must be as one region before they are told apart."""
@@ -48,7 +51,8 @@ def plan_work(
         holes.append(Extent.of(hole))
         on_frame(len(holes))
     layout = _fewest(material, holes)
-    needed = memory(recipe, layout, prior=material.job.prior != "off") if layout.windows else 0
+    prior = 0 if material.job.prior == "off" else 1
+    needed = memory(recipe, layout, prior=prior) if layout.windows else 0
     if needed > budget:
         raise JobError(
             f"this job needs {needed / 2**30:.1f} GiB, and --memory allows {budget / 2**30:.1f}",
@@ -61,6 +65,17 @@ def plan_work(
             "the shot itself is what is learnt from: leave some of it, or check --matte-channel",
         )
     return holes, layout
+
+
+def prior_threads(material: Material, layout: Plan) -> int:
+    """How many threads look at other frames of the shot: as many as there are, as far as the job's
+    memory allows them; 0 where it wants none."""
+    if material.job.prior == "off":
+        return 0
+    budget = int(material.job.memory * 2**30)
+    most = min(torch.get_num_threads(), MOST_THREADS, layout.length)
+    fitting = (n for n in range(most, 1, -1) if memory(material.recipe, layout, prior=n) <= budget)
+    return next(fitting, 1)
 
 
 def _fewest(material: Material, holes: Sequence[Extent]) -> Plan:

@@ -21,7 +21,7 @@ from infusion_ofx.errors import JobError
 from infusion_ofx.grain import Grain
 from infusion_ofx.material import Material
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.planning import READERS, lay_out
+from infusion_ofx.planning import READERS, lay_out, prior_threads
 from infusion_ofx.regions import Extent
 from infusion_ofx.routing import Routed, route
 from infusion_ofx.score_self import plant, stretch
@@ -227,11 +227,13 @@ def _with_seen(
         on_seen([])
         return layout
     room = Volume.scratch(layout.holes, len(material.channels) + 2, folder)
+    threads = prior_threads(material, layout)
 
     def look(start: int) -> list[Routed]:
         own = slice(start, start + layout.length)
         return route(
-            clean[own], unknown[own], room[own], all_that_is_seen=_shown_only(material),
+            clean[own], unknown[own], room[own], threads=threads,
+            all_that_is_seen=_shown_only(material),
             on_frame=lambda done: on_looked((start + done) // layout.regions),
         )  # fmt: skip
 

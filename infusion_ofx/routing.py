@@ -69,6 +69,7 @@ def route(
     into: Volume,
     *,
     all_that_is_seen: bool,
+    threads: int = 1,
     on_frame: Callable[[int], None] = lambda frames: None,
 ) -> list[Routed]:
     """What the shot has shown of its holes, frame by frame; an empty list where that is too little.
@@ -76,13 +77,15 @@ def route(
     clean: (C, H, W) a frame, scene-linear. unknown: (1, H, W) a frame, 1 where it is not known.
     into: (C + 2, H, W) a frame of the box of its matte, all 0: where what is found is kept; what
     else is unknown is left alone. all_that_is_seen: takes every pixel that another frame shows,
-    trusted or not. on_frame: told how many frames are done.
+    trusted or not. threads: frames that are looked at side by side. on_frame: told how many frames
+    are done.
     """
     shown = propagate(
         [frame.permute(1, 2, 0).numpy() for frame in clean.data],
         [frame[0].numpy() for frame in unknown.data],
         clean.boxes,
         partial(rest, clean, unknown, into),
+        threads,
     )
     routed, wanted = [], 0
     for i, found in enumerate(shown):

@@ -71,8 +71,8 @@ def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None
     both = replace(one, patches=True, takes=3)
     kinds = [stage.kind for stage, _ in work(both, plan)]
     assert (kinds.count("train"), kinds.count("sample"), kinds.count("patch")) == (1, 3, 3)
-    assert memory(both, plan, prior=False) >= memory(one, plan, prior=False)
-    assert memory(PATCHES, plan, prior=True) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
+    assert memory(both, plan, prior=0) >= memory(one, plan, prior=False)
+    assert memory(PATCHES, plan, prior=1) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
     assert {stage.kind for stage, _ in work(PATCHES, plan)} == {"patch"}
 
 
@@ -92,7 +92,7 @@ def test_work_and_memory_go_with_the_hole_and_not_with_the_plate(
     hole = Box(400, 400, 400 + side, 400 + side)
     small = _plan(recipe, hole, frames)
     large = _plan(recipe, hole, frames, Box(0, 0, 4320, 7680))
-    assert memory(recipe, small, prior=True) == memory(recipe, large, prior=True)
+    assert memory(recipe, small, prior=1) == memory(recipe, large, prior=True)
     assert work(recipe, small) == work(recipe, large)
 
 
@@ -100,13 +100,13 @@ def test_work_and_memory_go_with_the_hole_and_not_with_the_plate(
 def test_a_larger_hole_never_takes_less_memory(name: str, one: int, two: int, frames: int) -> None:
     recipe, sides = RECIPES[name], sorted((one, two))
     plans = [_plan(recipe, Box(300, 300, 300 + s, 300 + s), frames) for s in sides]
-    needs = [memory(recipe, plan, prior=True) for plan in plans]
+    needs = [memory(recipe, plan, prior=1) for plan in plans]
     assert needs[0] <= needs[1]
 
 
-@given(NAMES, st.integers(1, 300), st.booleans())
+@given(NAMES, st.integers(1, 300), st.integers(0, 8))
 def test_a_longer_shot_takes_little_more_memory_but_more_of_the_disk(
-    name: str, side: int, prior: bool
+    name: str, side: int, prior: int
 ) -> None:
     recipe = replace(RECIPES[name], reach=64, patches=False)
     hole = Box(300, 300, 300 + side, 300 + side)
@@ -120,13 +120,13 @@ def test_a_longer_shot_takes_little_more_memory_but_more_of_the_disk(
 def test_the_estimate_of_an_ordinary_job_is_an_ordinary_number(name: str) -> None:
     recipe = choose(name)
     plan = _plan(recipe, Box(400, 400, 600, 700), frames=50)
-    assert 2**29 < memory(recipe, plan, prior=True) < 64 * 2**30
+    assert 2**29 < memory(recipe, plan, prior=1) < 64 * 2**30
 
 
 def test_a_gpu_holds_the_whole_shot_where_the_budget_allows_it() -> None:
     recipe = RECIPES["standard"]
     plan = _plan(recipe, Box(300, 300, 500, 500), 300)
-    needed = memory(recipe, plan, prior=False)
+    needed = memory(recipe, plan, prior=0)
     whole = needed + held(plan)
     assert on_device(recipe, plan, whole) == (whole, True)
     assert on_device(recipe, plan, whole - 1) == (needed, False)

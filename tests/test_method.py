@@ -136,6 +136,6 @@ def test_patches_that_do_not_fit_into_the_memory_are_refused_beforehand(shot: Sh
     window, boxes = (Window(0, 100, box),), (box,) * 100
     plan = Plan(window, boxes, boxes, boxes, window, boxes)
     small, large = (
-        memory(recipe_of(shot.job(memory=m, **PATCH)), plan, prior=False) for m in (1.0, 8.0)
+        memory(recipe_of(shot.job(memory=m, **PATCH)), plan, prior=0) for m in (1.0, 8.0)
     )
     assert small < large and large > 40 * plan.voxels

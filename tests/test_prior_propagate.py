@@ -166,6 +166,16 @@ def test_it_never_looks_into_the_hole() -> None:
         assert (ours.light == theirs.light).all()
 
 
+def test_many_threads_show_the_same_as_one() -> None:
+    truth, holes = layered(), still_hole()
+    light = hidden(truth, holes)
+    for one, many in zip(
+        propagate(light, holes, BOXES), propagate(light, holes, BOXES, threads=99), strict=True
+    ):
+        assert (one.light == many.light).all() and (one.confidence == many.confidence).all()
+        assert one.box == many.box
+
+
 def test_a_frame_without_a_hole_gets_nothing() -> None:
     truth, holes = panned(wall()), still_hole()
     holes[3] = np.zeros_like(holes[3])

@@ -9,7 +9,9 @@ best. Nothing is trained and nothing is random.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import Any
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infusion_ofx.prior.motion import flow, places
-from infusion_ofx.prior.sources import Sources
+from infusion_ofx.prior.sources import MOST_THREADS, Sources
 from infusion_ofx.prior.spread import average, spread
 from infusion_ofx.prior.trust import Target, confidence
 from infusion_ofx.prior.view import View
@@ -86,25 +88,36 @@ def propagate(
     hole: Sequence[Array],
     boxes: Sequence[Box],
     rest: Callable[[], None] = lambda: None,
+    threads: int = 1,
 ) -> Iterator[Shown]:
     """Fills holes from other frames of the shot, as far as they have seen what is behind: frame by
     frame.
 
     light: (H, W, C) a frame, any float type, scene-linear. hole: (H, W) a frame, not 0 in the hole;
     a pixel that is not finite is hole as well. boxes: what of the plate each frame covers. rest:
-    lets go of what was looked at of light and hole.
+    lets go of what was looked at of light and hole. threads: frames that are worked on side by
+    side, MOST_THREADS at most; however many, the result is the same.
 
     OpenCV is held to one thread meanwhile: some of its results change with the number of threads.
     """
-    threads = cv2.getNumThreads()
+    before = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    threads = min(threads, MOST_THREADS)
+    pool = ThreadPoolExecutor(threads, "prior")
     try:
         sources = Sources(light, hole, boxes, rest)
+        waiting: deque[Future[Shown]] = deque()
         for i in range(len(boxes)):
-            yield _fill(sources, i)
+            waiting.append(pool.submit(_fill, sources, i))
+            if len(waiting) == 2 * threads:
+                yield waiting.popleft().result()
+                rest()
+        for future in waiting:
+            yield future.result()
             rest()
     finally:
-        cv2.setNumThreads(threads)
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(before)
 
 
 def _fill(sources: Sources, i: int) -> Shown:

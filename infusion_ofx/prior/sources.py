@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from infusion_ofx.prior.view import View
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import KNEE, Working
 
-__all__ = ["VIEWS", "Sources"]
+__all__ = ["MOST_THREADS", "VIEWS", "Sources"]
 
 DISTANCES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """How far off, in frames, sources are looked for, either way."""
-VIEWS = 2 * DISTANCES[-1] + 2
+MOST_THREADS = 8
+"""Frames that may be worked on side by side; a part of the work is one thread's."""
+VIEWS = 2 * (DISTANCES[-1] + MOST_THREADS + 1)
 """Views that are kept, so that none of a frame's sources is made twice."""
 MOST = 8
 """Sources for one frame."""
@@ -31,7 +34,8 @@ Array = NDArray[Any]
 
 
 class Sources:
-    """A shot's views and the camera's motion between them, made when asked for."""
+    """A shot's views and the camera's motion between them, made when asked for, by one thread at a
+    time; the rest of the work on a frame may be done by several, each with a frame of its own."""
 
     def __init__(
         self,
@@ -55,14 +59,21 @@ class Sources:
         def link(i: int) -> Array | None:
             return camera(corners(i))
 
-        self.view, self._camera, self._frames = view, link, len(boxes)
+        self._view, self._camera, self._frames = view, link, len(boxes)
         self._planes = Planes(corners, rest)
+        self._one = RLock()
+
+    def view(self, i: int) -> View:
+        """One of the shot's frames."""
+        with self._one:
+            return self._view(i)
 
     def planes(self, i: int, box: Box) -> Iterator[tuple[int, Array]]:
         """The planes of frame i that more than one motion is needed for, and how much of what is
         round each pixel of a box belongs to them, (h, w); nothing where one explains all."""
         links = [j for j in (i - 1, i) if 0 <= j < self._frames - 1]
-        found = sorted({plane for j in links for plane in self._planes.link(j)})
+        with self._one:
+            found = sorted({plane for j in links for plane in self._planes.link(j)})
         for plane in found if len(found) > 1 else ():
             yield plane, self._planes.share(i, plane, box)
 
@@ -109,7 +120,8 @@ class Sources:
 
     def _link(self, i: int, plane: int | None) -> Array | None:
         """The homography from frame i to i + 1."""
-        return self._camera(i) if plane is None else self._planes.link(i).get(plane)
+        with self._one:
+            return self._camera(i) if plane is None else self._planes.link(i).get(plane)
 
 
 def _seen(view: View, homography: Array, points: Array) -> Array:
