@@ -45,7 +45,7 @@ JOINED_BYTES = 80
 """For each pixel of a frame that is being joined: the sums, their weight, and what becomes of
 them."""
 
-NETWORK_BYTES = {"light": (1750, 400), "paper": (2000, 1100)}
+NETWORK_BYTES = {"light": (1750, 500), "paper": (2000, 1100)}
 """For each voxel that the network sees at once, in training and in sampling. Measured: resident
 memory of torch 2.13 on CPUs of Intel, where convolutions take more, and AMD, the greater of float32
 and bfloat16 at two sizes; for a GPU they are a guess until they are measured there."""
@@ -53,16 +53,16 @@ and bfloat16 at two sizes; for a GPU they are a guess until they are measured th
 DENSE_BYTES = 40
 """For each voxel of a fill of patches: the clip twice, up to four float32, and the hole."""
 
-GUESS_PASSES = 0.35
-"""What the linear guess takes, in passes of the network, of which it is a part. Measured: 0.30 and
-0.37 in ``draft`` and ``standard`` on an Intel Xeon with AMX."""
+GUESS_PASSES = 0.55
+"""What the linear guess takes, in passes of the network, of which it is a part. Measured: 0.45 to
+0.76 in ``draft`` and 0.49 to 0.51 in ``standard``, on an Intel Xeon with AMX."""
 
 PATCH_PASSES = 8.0
 """What a fill of patches takes, in passes of the network over what is sampled: for the progress
 only."""
 
-FIT_BYTES = 200 * 2**20
-"""Held while the working range is fitted to known pixels."""
+FIT_BYTES = 300 * 2**20
+"""Held while the working range is fitted to known pixels, or the texture near the hole measured."""
 
 
 def block_voxels(recipe: Recipe, plan: Plan) -> int:

@@ -9,7 +9,7 @@ from math import prod
 
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["Plan", "Window", "make"]
+__all__ = ["Plan", "Window", "make", "tiles"]
 
 _NONE = Box(0, 0, 0, 0)
 
@@ -107,8 +107,7 @@ class Plan:
         windows: list[Window] = []
         for window in self.windows:
             side = (max(window.box.height, window.box.width) + 1) // 2 + context
-            tiles = _tiles(window.box, side, 2 * context)
-            windows += [replace(window, box=box) for box in tiles]
+            windows += [replace(window, box=b) for b in tiles(window.box, side, 2 * context)]
         if max((w.voxels for w in windows), default=0) > 0.8 * max(w.voxels for w in self.windows):
             return None
         return replace(self, windows=tuple(windows))
@@ -187,12 +186,12 @@ def _windows(
         if hole.empty:
             continue
         whole = hole.grow(context).intersect(frame)
-        for box in _tiles(whole, tile, 2 * context):
+        for box in tiles(whole, tile, 2 * context):
             if any(not box.intersect(h).empty for h in holes[start:stop]):
                 yield Window(start, stop, box)
 
 
-def _tiles(box: Box, size: int, overlap: int) -> Iterator[Box]:
+def tiles(box: Box, size: int, overlap: int) -> Iterator[Box]:
     """Boxes of at most ``size`` a side that cover ``box`` and overlap."""
     for top in starts(box.height, size, overlap):
         for left in starts(box.width, size, overlap):

@@ -20,7 +20,7 @@ from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import JobError
 from infusion_ofx.grain import Grain
 from infusion_ofx.material import Material
-from infusion_ofx.plan import Plan, Window
+from infusion_ofx.plan import Plan
 from infusion_ofx.planning import READERS, lay_out, prior_threads
 from infusion_ofx.regions import Extent
 from infusion_ofx.routing import Routed, route
@@ -72,8 +72,8 @@ class Prepared:
 
     @property
     def held_out(self) -> HeldOut | None:
-        """The planted hole as trainings are watched by it: its first frames, as many as a window
-        has."""
+        """The planted hole as trainings are watched by it: what of it the window has that holds its
+        first frame."""
         planted = self.planted
         if planted is None:
             return None
@@ -85,14 +85,14 @@ class Prepared:
         if own is None:  # it is larger than a tile
             return None
         frames = range(planted.start, min(own.stop, planted.frames.stop))
-        window = Window(frames.start, frames.stop, own.box)
-        mask = torch.zeros(1, len(frames), own.box.height, own.box.width)
-        truth = self.shot.clean.cut(window.start, window.stop, window.box)
+        held = slice(frames.start - own.start, frames.stop - own.start)
+        mask = torch.zeros(1, *own.size)
+        truth = self.shot.clean.cut(own.start, own.stop, own.box)
         rows, columns = own.box.slices(planted.box)
-        mask[0, :, rows, columns] = torch.from_numpy(planted.mask[: len(frames)]).float()
+        mask[0, held, rows, columns] = torch.from_numpy(planted.mask[: len(frames)]).float()
         light = torch.from_numpy(planted.truth[: len(frames)]).permute(3, 0, 1, 2)
-        truth[:, :, rows, columns] = self.working.encode(light)
-        return HeldOut(window, mask, truth)
+        truth[:, held, rows, columns] = self.working.encode(light)
+        return HeldOut(own, mask, truth)
 
     @cached_property
     def grain(self) -> Grain | None:

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from painted import random
 
-from infusion_ofx.engine.bands import BANDS, NOISE, join, split
+from infusion_ofx.engine.bands import (
+    BANDS,
+    RATES,
+    by_rate,
+    enlarged,
+    join,
+    noise,
+    paced,
+    split,
+    white,
+)
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 70), st.integers(1, 70))
 
@@ -34,8 +44,61 @@ def test_a_flat_clip_is_in_what_is_left_alone() -> None:
     assert torch.allclose(last, torch.tensor(3.0))
 
 
-def test_white_noise_has_the_power_in_each_band_that_filters_take_for_granted() -> None:
-    bands = split(random(0, 1, 1, 16, 512, 512))
+@pytest.mark.parametrize("size", [(512, 512), (96, 130), (20, 9), (7, 1)])
+def test_white_noise_has_the_power_in_each_band_that_filters_take_for_granted(
+    size: tuple[int, int],
+) -> None:
+    bands = split(random(0, 1, 1, 2**22 // (size[0] * size[1]), *size))
     found = [band.square().mean().item() for band in bands]
-    assert found[:6] == pytest.approx(list(NOISE[:6]), rel=0.03)
-    assert found[6:] == pytest.approx(list(NOISE[6:]), rel=0.15)
+    expected = noise(*size, torch.device("cpu")).tolist()
+    assert expected[len(bands) - 1 : -1] == [0] * (BANDS + 1 - len(bands))
+    assert sum(expected) < 1, "neighbours share some of it"
+    for ours, theirs in zip(found, [*expected[: len(bands) - 1], expected[-1]], strict=True):
+        assert ours == pytest.approx(theirs, rel=0.15, abs=1e-9)
+
+
+def test_a_wave_is_in_two_neighbouring_bands_at_most() -> None:
+    for length in (3, 5, 8, 13, 32):
+        wave = torch.sin(2 * torch.pi / length * torch.arange(256)).expand(1, 1, 1, 256, 256)
+        powers = [band[..., 8:-8, 8:-8].square().mean().item() for band in split(wave)[:8]]
+        strongest = max(range(8), key=powers.__getitem__)
+        near = sum(powers[max(strongest - 1, 0) : strongest + 2])
+        assert near > 0.98 * sum(powers)
+
+
+@given(SIZES, st.integers(0, 99))
+def test_enlarged_keeps_flat_pictures_and_brightness(size: tuple[int, int, int], seed: int) -> None:
+    small = random(seed, 1, 1, *size)
+    like = torch.zeros(1, 1, size[0], 2 * size[1], 2 * size[2] - 1)
+    large = enlarged(small, like)
+    assert large.shape == like.shape
+    assert torch.allclose(large.mean((3, 4)), small.mean((3, 4)), atol=1e-4)
+    assert torch.allclose(enlarged(torch.ones_like(small), like), torch.ones(()), atol=1e-4)
+
+
+@given(SIZES, st.integers(1, 3), st.integers(0, 99))
+def test_rates_of_change_sum_to_the_clip_and_have_nothing_in_common(
+    size: tuple[int, int, int], channels: int, seed: int
+) -> None:
+    clip = random(seed, 2, channels, *size)
+    rates = by_rate(clip)
+    assert rates.shape == (RATES, *clip.shape)
+    assert torch.allclose(rates.sum(0), clip, atol=1e-5)
+    factors = torch.tensor([1.0, -2.0, 0.5])
+    assert torch.allclose(paced(clip, factors), torch.tensordot(factors, rates, 1), atol=1e-5)
+    squares = rates.square().sum().item()
+    assert squares == pytest.approx(clip.square().sum().item(), rel=1e-4)
+
+
+def test_what_stays_is_slowest_and_what_changes_each_frame_is_fastest() -> None:
+    still = torch.ones(1, 1, 12, 2, 2)
+    sign = torch.tensor([1.0, -1.0] * 6)[:, None, None]
+    for clip, rate in ((still, 0), (still * sign, RATES - 1)):
+        rates = by_rate(clip).square().sum((1, 2, 3, 4, 5))
+        assert rates[rate] > 0.95 * rates.sum()
+
+
+def test_white_noise_has_the_share_at_each_rate_that_filters_take_for_granted() -> None:
+    found = by_rate(random(0, 1, 1, 12, 256, 256)).square().mean((1, 2, 3, 4, 5))
+    assert torch.allclose(found, white(12, found.device), rtol=0.03)
+    assert white(1, found.device).tolist() == [1, 0, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from painted import layers, level, random, shot_of, square
 from torch import Tensor
 
+from infusion_ofx.engine.bands import split
+from infusion_ofx.engine.schedule import ancestral
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.wiener import wiener
@@ -51,6 +55,36 @@ def test_it_is_nearer_the_truth_than_the_noisy_clip_and_than_the_smooth_fill(sig
     assert off(wiener(x, smooth, hole, level(sigma), texture)) < min(off(x), off(smooth))
 
 
+def test_a_chain_of_many_steps_keeps_the_strength_of_each_band() -> None:
+    clip = layers(0, frames=6)
+    texture, hole = Texture.measure(shot_of(clip)), torch.ones_like(clip)
+    sigmas = [40 * 0.001 ** (i / 50) for i in range(51)] + [0.0]
+    x = sigmas[0] * random(100, *clip.shape)
+    before = None
+    for i, (now, then) in enumerate(pairwise(sigmas)):
+        guess = wiener(x, torch.zeros_like(x), hole, level(now), texture)
+        ahead = guess if before is None or not then else guess + (guess - before) / 2
+        keep, spread = ancestral(now, then)
+        x = keep * x + (1 - keep) * ahead + spread * random(i, *clip.shape)
+        before = guess
+    for ours, theirs in list(zip(split(x), split(clip), strict=True))[:6]:
+        assert 0.75 < ours.var().item() / theirs.var().item() < 1.25
+
+
+def test_a_texture_that_stands_still_is_found_by_all_its_frames_together() -> None:
+    still = layers(0, frames=1).expand(-1, -1, 12, -1, -1)
+    x = still + 0.5 * random(7, *still.shape)
+    hole = torch.ones_like(still)
+
+    def off(frames: int) -> float:
+        clip, noisy = still[:, :, :frames], x[:, :, :frames]
+        texture = Texture.measure(shot_of(clip))
+        guess = wiener(noisy, torch.zeros_like(clip), hole[:, :, :frames], level(0.5), texture)
+        return (guess - clip).square().mean().item()
+
+    assert off(12) < 0.35 * off(1)
+
+
 def test_each_clip_of_a_batch_has_its_own_noise() -> None:
     clip = layers(0, channels=2, side=32)
     hole = square(clip)
@@ -76,7 +110,7 @@ def test_noise_is_kept_off_flat_lights_and_grain_is_kept_in_the_shadows() -> Non
     hole = torch.ones_like(clip)
     guess = wiener(x, light, hole, level(0.05), Texture.measure(shot_of(clip))) - light
     shadow, flat = guess[..., :88], guess[..., 104:]
-    assert flat.std() < 0.3 * shadow.std()
+    assert flat.std() < 0.6 * shadow.std()
     assert 0.5 < shadow.std().item() / 0.05 < 0.9
     kept = (shadow - (clip - light)[..., :88]).std().item()
     assert kept < 0.8 * 0.05, "nearer to the grain than either noise or nothing"

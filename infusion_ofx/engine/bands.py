@@ -1,20 +1,42 @@
-"""Bands: a clip cut into half octaves of detail, and put together again."""
+"""Bands: a clip cut into half octaves of detail and put together again, and into rates of change.
+
+By the cosine transform: no two bands but neighbours have anything in common, so that a filter that
+treats each for itself does to every detail what it was meant to. Of the cheaper pyramids of blurred
+and halved pictures (Burt and Adelson 1983) a band shows a third of its own detail and two thirds of
+its neighbours'; a chain of many steps multiplies what goes astray.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infusion_ofx.engine.smooth import wide
-
-__all__ = ["BANDS", "NOISE", "enlarged", "join", "pooled", "split"]
+__all__ = [
+    "BANDS",
+    "RATES",
+    "by_rate",
+    "enlarged",
+    "join",
+    "noise",
+    "paced",
+    "pooled",
+    "split",
+    "white",
+]
 
 BANDS = 10
 """Bands, two an octave, apart from what is left below them."""
 
-NOISE = (0.641, 0.0443, 0.0421, 0.00674, 0.00755, 0.00152, 0.00176, 3.8e-4, 4.5e-4, 9.8e-5, 3.3e-4)
-"""Variance of white noise of variance 1 in each band, finest first, and in what is left. It holds
-for pictures that are more than 16 pixels wide or high, which have all bands."""
+FINEST = 0.5**1.5
+"""Cycles a pixel: from here on all is in the finest band."""
+
+RATES, SLOW = 3, 8
+"""Rates of change: what stays throughout a clip, what comes and goes in ``SLOW`` frames or more,
+and what is faster."""
 
 
 def split(clip: Tensor) -> list[Tensor]:
@@ -23,13 +45,14 @@ def split(clip: Tensor) -> list[Tensor]:
     After each two the picture is half as large; there are fewer than ``BANDS`` where it is small.
     Two an octave, since the finer half of what a camera records is hardly more than noise.
     """
-    bands: list[Tensor] = []
-    while len(bands) < BANDS and max(clip.shape[3:]) > 1:
-        soft = _soft(clip)
-        small = pooled(soft)
-        bands += [clip - soft, soft - enlarged(small, soft)]
-        clip = small
-    return [*bands, clip]
+    height, width = clip.shape[3:]
+    waves = _waves(height, clip.device) @ clip @ _waves(width, clip.device).T
+    bands = []
+    for mask in _masks(height, width, clip.device):
+        h, w = mask.shape
+        part = waves[..., :h, :w] * (mask * math.sqrt(h * w / (height * width)))
+        bands.append(_waves(h, clip.device).T @ part @ _waves(w, clip.device))
+    return bands
 
 
 def join(bands: list[Tensor]) -> Tensor:
@@ -40,6 +63,14 @@ def join(bands: list[Tensor]) -> Tensor:
     return clip
 
 
+def noise(height: int, width: int, device: torch.device) -> Tensor:
+    """The variance of white noise of variance 1 in each band of a picture, (BANDS + 1,): finest
+    first, and last in what is left; 0 of bands that it has not."""
+    *bands, last = (mask.square().sum() for mask in _masks(height, width, device))
+    none = [torch.zeros_like(last)] * (BANDS - len(bands))
+    return torch.stack([*bands, *none, last]) / (height * width)
+
+
 def pooled(clip: Tensor) -> Tensor:
     """Averages of two by two pixels of (B, C, T, H, W); of what there is at the borders."""
     size = [1, *(min(2, side) for side in clip.shape[3:])]
@@ -48,11 +79,74 @@ def pooled(clip: Tensor) -> Tensor:
 
 def enlarged(small: Tensor, like: Tensor) -> Tensor:
     """A clip at the size of another one."""
-    return small if small.shape[2:] == like.shape[2:] else wide(small, like.shape[2:])
+    if small.shape[3:] == like.shape[3:]:
+        return small
+    rows, columns = (
+        _enlarging(*sizes, small.device)
+        for sizes in zip(small.shape[3:], like.shape[3:], strict=True)
+    )
+    large: Tensor = rows @ small @ columns.T
+    return large
 
 
-def _soft(clip: Tensor) -> Tensor:
-    """Blurred a little: 1-2-1 across and down."""
-    x = functional.pad(clip, (1, 1, 1, 1, 0, 0), mode="replicate")
-    x = (x[..., :-2, :] + x[..., 2:, :]) / 4 + x[..., 1:-1, :] / 2
-    return (x[..., :-2] + x[..., 2:]) / 4 + x[..., 1:-1] / 2
+def by_rate(clip: Tensor) -> Tensor:
+    """A clip (B, C, T, H, W) as the sum of its rates of change, slowest first: (RATES, B, C, T, H,
+    W). Short clips have no fast ones, a single frame nothing but what stays."""
+    parts = _rates(clip.shape[2], clip.device)[:, None, None] @ clip.flatten(3)
+    return parts.reshape(RATES, *clip.shape)
+
+
+def paced(clip: Tensor, factors: Tensor) -> Tensor:
+    """A clip (B, C, T, H, W) with each of its rates times a factor of its own, (RATES,)."""
+    change = (factors[:, None, None] * _rates(clip.shape[2], clip.device)).sum(0)
+    return (change @ clip.flatten(3)).reshape(clip.shape)
+
+
+def white(frames: int, device: torch.device) -> Tensor:
+    """The share of white noise that is in each rate: (RATES,)."""
+    return _rates(frames, device).diagonal(dim1=1, dim2=2).mean(1)
+
+
+# What follows is kept on the device: a CUDA graph may not copy it there.
+
+
+@lru_cache(maxsize=64)
+def _waves(size: int, device: torch.device) -> Tensor:
+    """The cosine transform, (size, size): a row for each wave, of k/2 cycles in all, unit length
+    each."""
+    count = torch.arange(size, dtype=torch.float64)
+    waves = torch.cos(math.pi / size * count[:, None] * (count + 0.5))
+    lengths = waves.square().sum(1, keepdim=True).sqrt()
+    return (waves / lengths).float().to(device)
+
+
+@lru_cache(maxsize=64)
+def _enlarging(small: int, large: int, device: torch.device) -> Tensor:
+    """What turns a line of one size into one of another, (large, small): the same waves."""
+    waves = _waves(large, device)[:small].T @ _waves(small, device)
+    return waves * math.sqrt(large / small)
+
+
+@lru_cache(maxsize=16)
+def _masks(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
+    """How much of each wave is in each band, finest first, and in what is left: of the slowest
+    waves, (h, w) as large as the band's picture. They sum to 1."""
+    y, x = (torch.arange(size, dtype=torch.float64) / (2 * size) for size in (height, width))
+    finer = 2 * torch.log2(torch.hypot(y[:, None], x).clamp_min(1e-9) / FINEST)  # half octaves
+    masks: list[Tensor] = []
+    while len(masks) < BANDS and max(height, width) > 1:
+        for i in (len(masks), len(masks) + 1):
+            far = (finer[:height, :width] + i).clamp(-1, 1 if i else 0)
+            masks.append(torch.cos(math.pi / 2 * far).square())
+        height, width = -(-height // 2), -(-width // 2)
+    far = (finer[:height, :width] + len(masks)).clamp(0, 1)
+    masks.append(torch.cos(math.pi / 2 * far).square())
+    return tuple(mask.float().to(device) for mask in masks)
+
+
+@lru_cache(maxsize=8)
+def _rates(frames: int, device: torch.device) -> Tensor:
+    """The projections on the waves that each rate has, (RATES, frames, frames)."""
+    waves, halves = _waves(frames, device), torch.arange(frames, device=device)
+    rate = (halves > 0).long() + (SLOW * halves > 2 * frames)
+    return torch.stack([waves[rate == r].T @ waves[rate == r] for r in range(RATES)])

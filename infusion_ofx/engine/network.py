@@ -33,7 +33,7 @@ def build(recipe: Recipe, shot: Shot, device: torch.device | str = "cpu") -> nn.
     if recipe.network == "paper":
         network = PaperNetwork(channels, recipe.width, recipe.levels)
     else:
-        network = LightNetwork(Texture.measure(shot), recipe.width, recipe.levels)
+        network = LightNetwork(Texture.measure(shot, recipe.frames), recipe.width, recipe.levels)
     for weight in network.parameters():
         if weight.ndim == 5:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -105,7 +105,7 @@ class LightNetwork(nn.Module):
         for field in fields(texture):
             self.register_buffer(field.name, getattr(texture, field.name))
         self.register_buffer("doubt", torch.zeros(()))
-        channels = texture.power.shape[2]
+        channels = texture.power.shape[-1]
         self.multiple = 2 ** (levels + 1)
         self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)

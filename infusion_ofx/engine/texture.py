@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infusion_ofx.engine.bands import BANDS, NOISE, enlarged, join, pooled, split
+from infusion_ofx.engine.bands import (
+    BANDS,
+    RATES,
+    by_rate,
+    enlarged,
+    join,
+    pooled,
+    split,
+    white,
+)
 from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.untold import untold
 from infusion_ofx.engine.volume import Shot
+from infusion_ofx.plan import Window, tiles
+from infusion_ofx.sequence.frame import Box
 
 __all__ = ["SHADES", "Texture"]
 
@@ -24,93 +37,164 @@ NEAR = 8
 FEW = 50
 """A shade with fewer known values than this in a band is taken for the average one."""
 
+WIDE = 6
+"""The band from which on strength is the median's."""
+
 ROUNDS = 20
 """Of the search for how colours go together; each comes several times closer."""
 
 LEAST_POWER = 1e-8
 MOST_SAMPLES = 1_000_000
-MOST_FRAMES = 64
+MOST_CLIPS, SIDE = 6, 256
+"""Clips that are measured, spread evenly over the shot and its hole, and their longest side."""
 
 
 @dataclass(frozen=True)
 class Texture:
-    """How strong each band is and how its colours go together, where the shot is so bright.
+    """How strong each band is, how fast it changes and how its colours go together, where the shot
+    is so bright; as far as the smooth fill does not tell it already (untold.py).
 
     Grain is strong in the shadows of a fire and flames are smooth: one figure for both would keep
     noise in the flames or wipe the grain. And where red is at its brightest, brightness and hue
-    change against each other so that red stays: each for itself, they would leave it speckled.
+    change against each other so that red stays: each for itself, they would leave it speckled. And
+    water that changes slowly would flicker if each frame were drawn for itself.
     Brightness is channel 0 of what is below the band. No shade is given more than the average one
     has, so that the rare edges of a half-tone, which are not everywhere, are left to the network.
     """
 
     power: Tensor
-    """(BANDS + 1, SHADES, C): variances along the axes; the last row is of what is left below the
-    bands."""
+    """(BANDS + 1, RATES, SHADES, C): variances along the axes; the last row is of what is left
+    below the bands."""
     axes: Tensor
     """(BANDS + 1, SHADES, C, C): unit columns, the directions in which a band's colours vary
     independently."""
+    believed: Tensor
+    """(BANDS + 1, RATES): what the smooth fill's bands are multiplied with."""
     ends: Tensor
     """(2,): the brightness at which the first shade begins, and at which the last one ends."""
 
     @classmethod
-    def measure(cls, shot: Shot) -> Texture:
-        """Measures known pixels near the hole; all of them where nothing near it is known."""
-        rows = _rows(shot, near=True)
-        if not any(samples.shape[1] for samples in rows):
-            rows = _rows(shot, near=False)
+    def measure(cls, shot: Shot, frames: int | None = None) -> Texture:
+        """Measures known pixels near the hole; all of them where nothing near it is known. frames:
+        of the clips that the guess will be made of; None or more than there are is the shot."""
+        frames = min(frames or shot.length, shot.length)
+        clips = _clips(shot, frames)
+        rows = _rows(shot, clips, near=True)
+        if not any(row.count for row in rows):
+            rows = _rows(shot, clips, near=False)
         ends = torch.stack([shot.low[0], shot.high[0]])
-        average = torch.full_like(shot.low, LEAST_POWER), torch.diag(torch.ones_like(shot.low))
-        shades: list[tuple[Tensor, Tensor]] = []
-        for samples in rows:
-            shade_of, values = _shade(samples[0], ends), samples[1:]
-            if values.shape[1]:
-                average = _along_axes(values)
+        even = white(frames, shot.device)[:, None].expand(-1, len(shot.low))
+        average = LEAST_POWER * even, torch.diag(torch.ones_like(shot.low))
+        kinds, usual = [], []
+        for row in rows:
+            shade_of = _shade(row.bright, ends)
+            if row.count:
+                average = row.kind(even)
+            usual.append(average[0])
             for shade in range(SHADES):
-                own = values[:, shade_of == shade]
-                few = own.shape[1] < FEW
-                shades.append(average if few else _held(_along_axes(own), average))
-        power, axes = (torch.stack(part) for part in zip(*shades, strict=True))
-        size = BANDS + 1, SHADES
-        return cls(
-            power.reshape(*size, *power.shape[1:]), axes.reshape(*size, *axes.shape[1:]), ends
-        )
+                own = row.where(shade_of == shade)
+                few = own.count < FEW
+                kinds.append(average if few else _held(own.kind(average[0]), average))
+        power, axes = (torch.stack(part) for part in zip(*kinds, strict=True))
+        power, axes = (part.reshape(BANDS + 1, SHADES, *part.shape[1:]) for part in (power, axes))
+        holes = [shot.cut([clip])[1] for clip in clips]
+        believed, left = untold(holes, torch.stack(usual).sum(2))
+        power = power.transpose(1, 2) * left[:, :, None, None]
+        return cls(power.clamp_min(LEAST_POWER), axes, believed, ends)
 
     def shades(self, below: Tensor) -> Tensor:
         """Which shade each pixel has, (B, T, H, W), by what is below a band, (B, C, T, H, W)."""
         return _shade(below[:, 0], self.ends)
 
-    def kept(self, row: int, sigma: Tensor) -> Tensor:
-        """What of a band is likely to be picture in noise of sigma (B, 1, 1, 1, 1), in each shade:
-        matrices, (B, SHADES, C, C). row: the band's, finest first."""
-        noise = sigma.flatten()[:, None, None].square() * NOISE[row]
-        share = self.power[row] / (self.power[row] + noise)
-        return (self.axes[row] * share[:, :, None]) @ self.axes[row].mT
+    def kept(self, row: int, noise: Tensor) -> Tensor:
+        """What of a band is likely to be picture, at each rate and in each shade: matrices, (RATES,
+        B, SHADES, C, C). row: the band's, finest first. noise: the noise's variance in it, (RATES,
+        B)."""
+        power, axes = self.power[row][:, None], self.axes[row]
+        share = power / (power + noise[..., None, None])
+        return (axes * share[..., None, :]) @ axes.mT
 
 
-def _rows(shot: Shot, *, near: bool) -> list[Tensor]:
-    """Of each band and of what is left below them, the known values under their brightness, (1 + C,
-    N). near: only those close to the hole."""
-    frames = []
-    for i, hole in enumerate(shot.hole.data):
-        if hole.any() if near else hole.numel():
-            frames.append(i)
-        shot.rest()
-    frames = frames[:: max(1, -(-len(frames) // MOST_FRAMES))]
-    rows = [[shot.low.new_zeros(1 + len(shot.low), 0)] for _ in range(BANDS + 1)]
-    for i in frames:
-        clean, hole = (
-            volume.data[i][None, :, None].to(shot.device) for volume in (shot.clean, shot.hole)
-        )
-        for row, sample in _samples(clean, hole, near):
-            every = 1 + sample.shape[1] * len(frames) // MOST_SAMPLES
-            rows[row].append(sample[:, ::every].clone())
-        shot.rest()
-    return [torch.cat(parts, 1) for parts in rows]
+@dataclass(frozen=True)
+class _Row:
+    """Known values of one band."""
+
+    band: int
+    """Which: the finest is 0."""
+    bright: Tensor
+    """(N,): the brightness below them."""
+    values: Tensor
+    """(C, N)"""
+    rates: Tensor
+    """(RATES * C, N): their parts by rate."""
+    whole: Tensor
+    """(N,): whether they are known throughout their clip, so that their parts are."""
+
+    @classmethod
+    def of(cls, band: int, values: Tensor, whole: Tensor) -> _Row:
+        """Brightness, values and their parts, one under the other: (1 + (1 + RATES) C, N)."""
+        channels = len(values) // (1 + RATES)
+        return cls(band, values[0], values[1 : 1 + channels], values[1 + channels :], whole)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.bright)
+
+    def where(self, chosen: Tensor | slice) -> _Row:
+        """Some of them."""
+        parts = (self.bright, self.values, self.rates, self.whole)
+        return _Row(self.band, *(part[..., chosen] for part in parts))
+
+    @classmethod
+    def joined(cls, rows: list[_Row]) -> _Row:
+        """All of several of the same band."""
+        parts = ((row.bright, row.values, row.rates, row.whole) for row in rows)
+        return cls(rows[0].band, *(torch.cat(each, -1) for each in zip(*parts, strict=True)))
+
+    def kind(self, usual: Tensor) -> tuple[Tensor, Tensor]:
+        """Variances (RATES, C) along the axes (C, C) in which colours are independent. usual: those
+        of something whose rates go together alike, for where too few are known throughout."""
+        axes = torch.linalg.eigh(_shape(self.values).cpu()).eigenvectors.to(self.values)
+        parts = self.rates[:, self.whole].reshape(RATES, len(self.values), -1)
+        if parts.shape[2] < FEW:
+            shares = usual
+        else:
+            shares = torch.stack([_variance(axes.T @ part, self.band) for part in parts])
+        return _variance(axes.T @ self.values, self.band) * shares / shares.sum(0), axes
 
 
-def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[tuple[int, Tensor]]:
-    """For each band of one frame, its row and its known values under their brightness: (1 + C, N).
-    close: only near the hole."""
+def _clips(shot: Shot, frames: int) -> list[Window]:
+    """Clips of so many frames, of which something is loaded, that hold some of the hole; all where
+    it is nowhere."""
+    found: dict[bool, list[Window]] = {True: [], False: []}
+    for first in range(0, len(shot.hole.boxes), shot.length):
+        starts = {*range(first, first + shot.length - frames + 1, frames)}
+        for start in sorted(starts | {first + shot.length - frames}):
+            boxes = shot.hole.boxes[start : start + frames]
+            room = reduce(Box.intersect, boxes)
+            for box in () if room.empty else tiles(room, SIDE, 0):
+                held = any(shot.hole.view(i, box).any() for i in range(start, start + frames))
+                found[bool(held)].append(Window(start, start + frames, box))
+            shot.rest()
+    clips = found[True] or found[False]
+    return clips[:: -(-len(clips) // MOST_CLIPS) or 1]
+
+
+def _rows(shot: Shot, clips: list[Window], *, near: bool) -> list[_Row]:
+    """Known values of each band and of what is left below them. near: only those close to the
+    hole."""
+    nothing = shot.low.new_zeros(1 + (1 + RATES) * len(shot.low), 0)
+    rows = [[_Row.of(band, nothing, nothing[0] > 0)] for band in range(BANDS + 1)]
+    for clip in clips:
+        for found in _samples(*shot.cut([clip]), near):
+            every = 1 + found.count * len(clips) // MOST_SAMPLES
+            rows[found.band].append(found.where(slice(None, None, every)))
+    return [_Row.joined(parts) for parts in rows]
+
+
+def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[_Row]:
+    """Known values of each band of a clip. close: only near the hole."""
     bands = split(push_pull(clean, hole))
     share = 1 - hole  # of each pooled pixel that is known
     near = torch.ones_like(hole)
@@ -121,8 +205,11 @@ def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[tuple[int, Te
         below = band if last else enlarged(join(bands[i + 1 :]), band)
         if band.shape[2:] != share.shape[2:]:
             share, near = pooled(share), pooled(near)
-        known = (share[0, 0] > 0.5) & (near[0, 0] > 0)
-        yield BANDS if last else i, torch.cat([below[0, :1], band[0]])[:, known]
+        known = (share > 0.5)[0, 0]
+        chosen = known & (near[0, 0] > 0)
+        values = torch.cat([below[0, :1], band[0], *by_rate(band)[:, 0]])
+        whole = known.all(0).expand_as(known)
+        yield _Row.of(BANDS if last else i, values[:, chosen], whole[chosen])
 
 
 def _shade(bright: Tensor, ends: Tensor) -> Tensor:
@@ -132,15 +219,10 @@ def _shade(bright: Tensor, ends: Tensor) -> Tensor:
 
 
 def _held(own: tuple[Tensor, Tensor], average: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """A shade's variances and axes, no variance more than the average shade has that way."""
+    """A shade's variances (RATES, C) and axes (C, C), at no rate more than the average shade has
+    that way."""
     (power, axes), (most, across) = own, average
-    return torch.minimum(power, (axes.T @ across).square() @ most), axes
-
-
-def _along_axes(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Variances (C,) of the rows (C, N) along the axes (C, C) in which they are independent."""
-    axes = torch.linalg.eigh(_shape(samples).cpu()).eigenvectors.to(samples)
-    return _middle(axes.T @ samples), axes
+    return torch.minimum(power, most @ (axes.T @ across).square().T), axes
 
 
 def _shape(samples: Tensor) -> Tensor:
@@ -158,11 +240,13 @@ def _shape(samples: Tensor) -> Tensor:
     return shape
 
 
-def _middle(samples: Tensor) -> Tensor:
-    """Variance of each row (C, N): the geometric mean of what the median and the mean say.
+def _variance(samples: Tensor, row: int) -> Tensor:
+    """Variance of each row (C, N) of a band: the mean's for the finest, the median's from
+    ``WIDE`` on, and between them a geometric mean of both.
 
-    A few edges hold most of the mean, and a filter that expected them everywhere would let noise
-    through in the flat. Sorted, since torch's median is not repeatable on a GPU.
+    Wide shapes near a hole are often something else, as a boat on the water that is to be filled,
+    and few of them hold most of the mean. Sorted, since torch's median is not repeatable on a GPU.
     """
-    median = (samples.abs().quantile(0.5, dim=1) / 0.6745).square()
-    return (median * samples.square().mean(1)).sqrt().clamp_min(LEAST_POWER)
+    mean = samples.square().mean(1).clamp_min(LEAST_POWER)
+    median = (samples.abs().quantile(0.5, dim=1) / 0.6745).square().clamp_min(LEAST_POWER)
+    return torch.lerp(mean.log(), median.log(), min(1.0, row / WIDE)).exp()

@@ -2,20 +2,24 @@
 
 A network that has to bring the picture through from its noisy input spends its first hundreds of
 steps on learning to. A Wiener filter does it at once: cut the difference from the smooth fill into
-bands, and keep of each the share that is likely to be picture, given the noise level and what the
-shot's own bands are like (Wiener 1949; by bands: Donoho and Johnstone 1994). The network adds what
-a linear filter cannot know.
+bands of detail and rates of change, and keep of each the share that is likely to be picture, given
+the noise level and what the shot's own are like (Wiener 1949; by bands: Donoho and Johnstone 1994).
+The network adds what a linear filter cannot know.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from infusion_ofx.engine.bands import BANDS, enlarged, split
+from infusion_ofx.engine.bands import BANDS, by_rate, enlarged, join, noise, paced, split, white
 from infusion_ofx.engine.texture import Texture
 
 __all__ = ["wiener"]
+
+RIM = 4
+"""Pixels of the hole along its border in which the smooth fill is more and more believed."""
 
 
 @torch.no_grad()  # and pooling and interpolation have no repeatable backward pass on a GPU
@@ -27,23 +31,46 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
     the coarser ones say how bright it is.
     """
     with torch.autocast(x.device.type, enabled=False):
-        bands, below = split((x - smooth) * hole), split(smooth)
+        below = split(smooth)
+        for i, band in enumerate(below):
+            row = BANDS if i == len(below) - 1 else i
+            below[i] = paced(band, texture.believed[row])
+        base = torch.lerp(smooth, join(below), _deep(hole))
+        bands = split((x - base) * hole)
+        even = (
+            noise(x.shape[3], x.shape[4], x.device)[:, None, None]
+            * white(x.shape[2], x.device)[:, None]
+        )
+        levels = even * sigma.flatten().square()  # band, rate, clip
         estimate, shown = torch.zeros_like(bands[-1]), torch.zeros_like(below[-1])
         for i in reversed(range(len(bands))):
             last = i == len(bands) - 1
             row = BANDS if last else i
             estimate, shown = enlarged(estimate, bands[i]), enlarged(shown, bands[i])
             shades = texture.shades(below[-1] if last else estimate + shown)
-            estimate = estimate + _through(texture.kept(row, sigma), shades, bands[i])
+            kept = texture.kept(row, levels[row])
+            estimate = estimate + _through(kept, shades, by_rate(bands[i]))
             shown = shown + below[i]
-        return smooth + estimate * hole
+        return base + estimate * hole
 
 
-def _through(kept: Tensor, shades: Tensor, band: Tensor) -> Tensor:
-    """A band (B, C, T, H, W), each pixel times the matrix of its shade; shades: (B, T, H, W)."""
-    first = kept.shape[1] * torch.arange(len(band), device=band.device)[:, None, None, None]
-    columns = kept.permute(3, 2, 0, 1).flatten(2)  # column, row, kind
-    total = torch.zeros_like(band.transpose(0, 1))
-    for column, values in zip(columns, band.unbind(1), strict=True):
-        total += column[:, first + shades] * values
+def _deep(hole: Tensor) -> Tensor:
+    """0 outside a hole (B, 1, T, H, W), and 1 from about ``RIM`` pixels inside on: beside what is
+    known, what it does is done too, or the border would show."""
+    size = 2 * RIM + 1
+    around = functional.pad(hole, (RIM, RIM, RIM, RIM, 0, 0), mode="replicate")
+    inside = functional.avg_pool3d(around, (1, size, size), 1)
+    return hole * (2 * inside - 1).clamp_min(0)
+
+
+def _through(kept: Tensor, shades: Tensor, rates: Tensor) -> Tensor:
+    """The sum of a band's rates (RATES, B, C, T, H, W), each pixel times the matrix of its rate and
+    shade; shades: (B, T, H, W)."""
+    first = kept.shape[2] * torch.arange(len(shades), device=shades.device)[:, None, None, None]
+    kind = (first + shades).flatten()
+    matrices = kept.permute(0, 4, 3, 1, 2).flatten(3)  # rate, column, row, kind
+    total = torch.zeros_like(rates[0].transpose(0, 1))
+    for columns, rate in zip(matrices, rates, strict=True):
+        for column, values in zip(columns, rate.unbind(1), strict=True):
+            total.addcmul_(column.index_select(1, kind).view_as(total), values)
     return total.transpose(0, 1)
