@@ -87,8 +87,8 @@ def test_a_thing_beside_the_texture_does_not_pass_for_wide_shapes_of_it() -> Non
     boat[..., 150:180, 140:190] = 3
     without, beside = (Texture.measure(shot_of(clip)) for clip in (calm, boat))
     variance = split(boat)[WIDE].var().item()
-    assert variance > 5 * split(calm)[WIDE].var().item()
-    assert _strength(beside, WIDE).max() < 2 * _strength(without, WIDE).max()
+    assert variance > 8 * split(calm)[WIDE].var().item()
+    assert _strength(beside, WIDE).max() < 3 * _strength(without, WIDE).max()
 
 
 def test_what_is_rare_is_not_expected_even_where_it_is() -> None:

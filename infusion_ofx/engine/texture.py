@@ -37,8 +37,8 @@ NEAR = 8
 FEW = 50
 """A shade with fewer known values than this in a band is taken for the average one."""
 
-WIDE = 6
-"""The band from which on strength is the median's."""
+FINE, WIDE = 3, 7
+"""The band up to which strength is the mean's, and that from which on it is the median's."""
 
 ROUNDS = 20
 """Of the search for how colours go together; each comes several times closer."""
@@ -241,12 +241,13 @@ def _shape(samples: Tensor) -> Tensor:
 
 
 def _variance(samples: Tensor, row: int) -> Tensor:
-    """Variance of each row (C, N) of a band: the mean's for the finest, the median's from
-    ``WIDE`` on, and between them a geometric mean of both.
+    """Variance of each row (C, N) of a band: the mean's up to ``FINE``, the median's from ``WIDE``
+    on, and between them a geometric mean of both.
 
     Wide shapes near a hole are often something else, as a boat on the water that is to be filled,
     and few of them hold most of the mean. Sorted, since torch's median is not repeatable on a GPU.
     """
     mean = samples.square().mean(1).clamp_min(LEAST_POWER)
     median = (samples.abs().quantile(0.5, dim=1) / 0.6745).square().clamp_min(LEAST_POWER)
-    return torch.lerp(mean.log(), median.log(), min(1.0, row / WIDE)).exp()
+    share = min(max((row - FINE) / (WIDE - FINE), 0.0), 1.0)
+    return torch.lerp(mean.log(), median.log(), share).exp()
