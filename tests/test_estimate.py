@@ -71,7 +71,7 @@ def test_a_second_fill_and_more_takes_are_more_work_and_no_less_memory() -> None
     both = replace(one, patches=True, takes=3)
     kinds = [stage.kind for stage, _ in work(both, plan)]
     assert (kinds.count("train"), kinds.count("sample"), kinds.count("patch")) == (1, 3, 3)
-    assert memory(both, plan, prior=0) >= memory(one, plan, prior=False)
+    assert memory(both, plan, prior=0) >= memory(one, plan, prior=0)
     assert memory(PATCHES, plan, prior=1) > 0 and largest_tile(PATCHES, 2**30) == PATCHES.tile
     assert {stage.kind for stage, _ in work(PATCHES, plan)} == {"patch"}
 
@@ -92,7 +92,7 @@ def test_work_and_memory_go_with_the_hole_and_not_with_the_plate(
     hole = Box(400, 400, 400 + side, 400 + side)
     small = _plan(recipe, hole, frames)
     large = _plan(recipe, hole, frames, Box(0, 0, 4320, 7680))
-    assert memory(recipe, small, prior=1) == memory(recipe, large, prior=True)
+    assert memory(recipe, small, prior=1) == memory(recipe, large, prior=1)
     assert work(recipe, small) == work(recipe, large)
 
 

@@ -15,7 +15,7 @@ from infusion_ofx.engine.texture import NEAR, SHADES, WIDE, Texture
 
 def _of_noise(side: int) -> float:
     """What of white noise of variance 1 is in the finest band of a square."""
-    return noise(side, side, torch.device("cpu"))[0].item()
+    return noise(1, side, side, torch.device("cpu"))[0].sum().item()
 
 
 def _strength(texture: Texture, row: int) -> Tensor:
@@ -94,8 +94,9 @@ def test_a_thing_beside_the_texture_does_not_pass_for_wide_shapes_of_it() -> Non
 def test_what_is_rare_is_not_expected_even_where_it_is() -> None:
     clip = 0.01 * random(0, 1, 2, 2, 64, 64)
     clip[..., :16, :16] = 1 + 0.2 * random(1, 1, 2, 2, 16, 16)
-    inside = Texture.measure(shot_of(clip)).shades(clip)[0, 0, 4:12, 4:12].flatten()
-    found = _strength(Texture.measure(shot_of(clip)), 0)[inside].max().item()
+    texture = Texture.measure(shot_of(clip))
+    inside = texture.shades(clip)[0, 0, 4:12, 4:12].flatten()
+    found = _strength(texture, 0)[inside].max().item()
     everywhere = split(clip)[0].square().mean((0, 2, 3, 4)).sum().item()
     assert found < 1.2 * everywhere < 2 * _of_noise(64) * 0.2**2 / 4
 

@@ -24,6 +24,7 @@ __all__ = [
     "noise",
     "paced",
     "pooled",
+    "row",
     "split",
     "white",
 ]
@@ -63,12 +64,9 @@ def join(bands: list[Tensor]) -> Tensor:
     return clip
 
 
-def noise(height: int, width: int, device: torch.device) -> Tensor:
-    """The variance of white noise of variance 1 in each band of a picture, (BANDS + 1,): finest
-    first, and last in what is left; 0 of bands that it has not."""
-    *bands, last = (mask.square().sum() for mask in _masks(height, width, device))
-    none = [torch.zeros_like(last)] * (BANDS - len(bands))
-    return torch.stack([*bands, *none, last]) / (height * width)
+def row(i: int, count: int) -> int:
+    """Where in a list of ``BANDS`` and of what is left the band i of so many stands."""
+    return BANDS if i == count - 1 else i
 
 
 def pooled(clip: Tensor) -> Tensor:
@@ -108,6 +106,16 @@ def white(frames: int, device: torch.device) -> Tensor:
 
 
 # What follows is kept on the device: a CUDA graph may not copy it there.
+
+
+@lru_cache(maxsize=16)
+def noise(frames: int, height: int, width: int, device: torch.device) -> Tensor:
+    """The variance of white noise of variance 1 in each band and at each rate of a clip, (BANDS +
+    1, RATES): finest first, and last in what is left; 0 of bands that it has not."""
+    *bands, last = (mask.square().sum() for mask in _masks(height, width, device))
+    none = [torch.zeros_like(last)] * (BANDS - len(bands))
+    parts = torch.stack([*bands, *none, last]) / (height * width)
+    return parts[:, None] * white(frames, device)
 
 
 @lru_cache(maxsize=64)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["push_pull", "wide"]
+__all__ = ["push_pull"]
 
 STILL_LEVELS = 3
 """Levels that pool in space alone: a moving texture agrees with its neighbour frames when
 coarse."""
 
 
-def wide(small: Tensor, size: Sequence[int]) -> Tensor:
+def _wide(small: Tensor, size: Sequence[int]) -> Tensor:
     """A clip (B, C, T, H, W) enlarged to a size (T, H, W), trilinear between pixels' centres.
 
     torch's operator itself: its ``interpolate`` gives way to a slower one where sums must be
@@ -46,5 +46,5 @@ def push_pull(known: Tensor, hole: Tensor) -> Tensor:
             value = value / share.clamp_min(1e-8)
             weight = (share * size[0] * size[1] * size[2]).clamp_max(1)
         for above, sure in reversed(finer):
-            value = torch.lerp(wide(value, above.shape[2:]), above, sure)
+            value = torch.lerp(_wide(value, above.shape[2:]), above, sure)
         return value

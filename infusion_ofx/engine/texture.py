@@ -17,12 +17,13 @@ from infusion_ofx.engine.bands import (
     enlarged,
     join,
     pooled,
+    row,
     split,
     white,
 )
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.untold import untold
-from infusion_ofx.engine.volume import Shot
+from infusion_ofx.engine.volume import Shot, cut
 from infusion_ofx.plan import Window, tiles
 from infusion_ofx.sequence.frame import Box
 
@@ -80,24 +81,25 @@ class Texture:
         frames = min(frames or shot.length, shot.length)
         clips = _clips(shot, frames)
         rows = _rows(shot, clips, near=True)
-        if not any(row.count for row in rows):
+        if not any(each.count for each in rows):
             rows = _rows(shot, clips, near=False)
         ends = torch.stack([shot.low[0], shot.high[0]])
         even = white(frames, shot.device)[:, None].expand(-1, len(shot.low))
         average = LEAST_POWER * even, torch.diag(torch.ones_like(shot.low))
         kinds, usual = [], []
-        for row in rows:
-            shade_of = _shade(row.bright, ends)
-            if row.count:
-                average = row.kind(even)
+        for each in rows:
+            shade_of = _shade(each.bright, ends)
+            if each.count:
+                average = each.kind(even)
             usual.append(average[0])
             for shade in range(SHADES):
-                own = row.where(shade_of == shade)
+                own = each.where(shade_of == shade)
                 few = own.count < FEW
                 kinds.append(average if few else _held(own.kind(average[0]), average))
         power, axes = (torch.stack(part) for part in zip(*kinds, strict=True))
         power, axes = (part.reshape(BANDS + 1, SHADES, *part.shape[1:]) for part in (power, axes))
-        holes = [shot.cut([clip])[1] for clip in clips]
+        holes = [cut(shot.hole, [clip], shot.device) for clip in clips]
+        shot.rest()
         believed, left = untold(holes, torch.stack(usual).sum(2))
         power = power.transpose(1, 2) * left[:, :, None, None]
         return cls(power.clamp_min(LEAST_POWER), axes, believed, ends)
@@ -106,11 +108,11 @@ class Texture:
         """Which shade each pixel has, (B, T, H, W), by what is below a band, (B, C, T, H, W)."""
         return _shade(below[:, 0], self.ends)
 
-    def kept(self, row: int, noise: Tensor) -> Tensor:
+    def kept(self, band: int, noise: Tensor) -> Tensor:
         """What of a band is likely to be picture, at each rate and in each shade: matrices, (RATES,
-        B, SHADES, C, C). row: the band's, finest first. noise: the noise's variance in it, (RATES,
+        B, SHADES, C, C). band: finest first. noise: the noise's variance in it, (RATES,
         B)."""
-        power, axes = self.power[row][:, None], self.axes[row]
+        power, axes = self.power[band][:, None], self.axes[band]
         share = power / (power + noise[..., None, None])
         return (axes * share[..., None, :]) @ axes.mT
 
@@ -149,7 +151,7 @@ class _Row:
     @classmethod
     def joined(cls, rows: list[_Row]) -> _Row:
         """All of several of the same band."""
-        parts = ((row.bright, row.values, row.rates, row.whole) for row in rows)
+        parts = ((each.bright, each.values, each.rates, each.whole) for each in rows)
         return cls(rows[0].band, *(torch.cat(each, -1) for each in zip(*parts, strict=True)))
 
     def kind(self, usual: Tensor) -> tuple[Tensor, Tensor]:
@@ -209,7 +211,7 @@ def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[_Row]:
         chosen = known & (near[0, 0] > 0)
         values = torch.cat([below[0, :1], band[0], *by_rate(band)[:, 0]])
         whole = known.all(0).expand_as(known)
-        yield _Row.of(BANDS if last else i, values[:, chosen], whole[chosen])
+        yield _Row.of(row(i, len(bands)), values[:, chosen], whole[chosen])
 
 
 def _shade(bright: Tensor, ends: Tensor) -> Tensor:
@@ -240,7 +242,7 @@ def _shape(samples: Tensor) -> Tensor:
     return shape
 
 
-def _variance(samples: Tensor, row: int) -> Tensor:
+def _variance(samples: Tensor, band: int) -> Tensor:
     """Variance of each row (C, N) of a band: the mean's up to ``FINE``, the median's from ``WIDE``
     on, and between them a geometric mean of both.
 
@@ -249,5 +251,5 @@ def _variance(samples: Tensor, row: int) -> Tensor:
     """
     mean = samples.square().mean(1).clamp_min(LEAST_POWER)
     median = (samples.abs().quantile(0.5, dim=1) / 0.6745).square().clamp_min(LEAST_POWER)
-    share = min(max((row - FINE) / (WIDE - FINE), 0.0), 1.0)
+    share = min(max((band - FINE) / (WIDE - FINE), 0.0), 1.0)
     return torch.lerp(mean.log(), median.log(), share).exp()

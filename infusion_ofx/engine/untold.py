@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from infusion_ofx.engine.bands import BANDS, by_rate, join, noise, paced, pooled, split, white
+from infusion_ofx.engine.bands import by_rate, join, noise, paced, pooled, row, split
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.smooth import push_pull
 
@@ -50,11 +50,11 @@ def untold(holes: Sequence[Tensor], power: Tensor) -> tuple[Tensor, Tensor]:
             for i, pair in enumerate(bands):
                 if pair[0].shape[2:] != share.shape[2:]:
                     share = pooled(share)
-                row = _row(i, len(bands))
+                own = row(i, len(bands))
                 clean, smooth = (by_rate(band) * (share > 0.5) for band in pair)
-                true[row] += (clean * clean).sum((1, 2, 3, 4, 5))
-                both[row] += (clean * smooth).sum((1, 2, 3, 4, 5))
-                told[row] += (smooth * smooth).sum((1, 2, 3, 4, 5))
+                true[own] += (clean * clean).sum((1, 2, 3, 4, 5))
+                both[own] += (clean * smooth).sum((1, 2, 3, 4, 5))
+                told[own] += (smooth * smooth).sum((1, 2, 3, 4, 5))
     believed = torch.where(told > PLACE, both / told.clamp_min(PLACE), 1.0).clamp(0, 1)
     believed[:, 0] = 1
     left = true - 2 * believed * both + believed.square() * told
@@ -63,13 +63,6 @@ def untold(holes: Sequence[Tensor], power: Tensor) -> tuple[Tensor, Tensor]:
 
 def _coloured(plain: Tensor, power: Tensor) -> Tensor:
     """White noise (1, 1, T, H, W) with each band and rate as strong as ``power`` says."""
-    frames, height, width = plain.shape[2:]
-    even = noise(height, width, plain.device)[:, None] * white(frames, plain.device)
-    gain = (power / even.clamp_min(PLACE)).sqrt()
+    gain = (power / noise(*plain.shape[2:], plain.device).clamp_min(PLACE)).sqrt()
     bands = split(plain)
-    return join([paced(band, gain[_row(i, len(bands))]) for i, band in enumerate(bands)])
-
-
-def _row(i: int, count: int) -> int:
-    """Which row of a texture the band i of so many is."""
-    return BANDS if i == count - 1 else i
+    return join([paced(band, gain[row(i, len(bands))]) for i, band in enumerate(bands)])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infusion_ofx.engine.bands import BANDS, by_rate, enlarged, join, noise, paced, split, white
+from infusion_ofx.engine.bands import by_rate, enlarged, join, noise, paced, row, split
 from infusion_ofx.engine.texture import Texture
 
 __all__ = ["wiener"]
@@ -33,22 +33,18 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
     with torch.autocast(x.device.type, enabled=False):
         below = split(smooth)
         for i, band in enumerate(below):
-            row = BANDS if i == len(below) - 1 else i
-            below[i] = paced(band, texture.believed[row])
+            below[i] = paced(band, texture.believed[row(i, len(below))])
         base = torch.lerp(smooth, join(below), _deep(hole))
         bands = split((x - base) * hole)
-        even = (
-            noise(x.shape[3], x.shape[4], x.device)[:, None, None]
-            * white(x.shape[2], x.device)[:, None]
-        )
-        levels = even * sigma.flatten().square()  # band, rate, clip
+        even = noise(*x.shape[2:], x.device)
+        levels = even[..., None] * sigma.flatten().square()  # band, rate, clip
         estimate, shown = torch.zeros_like(bands[-1]), torch.zeros_like(below[-1])
         for i in reversed(range(len(bands))):
             last = i == len(bands) - 1
-            row = BANDS if last else i
+            own = row(i, len(bands))
             estimate, shown = enlarged(estimate, bands[i]), enlarged(shown, bands[i])
             shades = texture.shades(below[-1] if last else estimate + shown)
-            kept = texture.kept(row, levels[row])
+            kept = texture.kept(own, levels[own])
             estimate = estimate + _through(kept, shades, by_rate(bands[i]))
             shown = shown + below[i]
         return base + estimate * hole

@@ -106,7 +106,7 @@ def propagate(
     pool = ThreadPoolExecutor(threads, "prior")
     try:
         sources = Sources(light, hole, boxes, rest)
-        waiting: deque[Future[Shown]] = deque()
+        waiting: deque[Future[Shown]] = deque()  # bounded by frames: planes forget those far behind
         for i in range(len(boxes)):
             waiting.append(pool.submit(_fill, sources, i))
             if len(waiting) == 2 * threads:
