@@ -59,9 +59,9 @@ for frame in range(first, last + 1):
     for name, pattern in (("result", job["plate"]), ("matte", job["matte"])):
         source = folder / (pattern.replace("####", "%04d") % frame)
         shutil.copy(source, folder / name / f"{name}.{frame:04d}.exr")
+print("done", flush=True)
 (folder / "result.json").write_text("{}")
 status("done", 100.0)
-print("done", flush=True)
 '''
 
 
