@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from infusion_ofx.engine.bands import BANDS, RATES, from_waves, spectrum
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["layers", "level", "random", "shot_of", "square"]
+__all__ = ["even", "layers", "level", "random", "shot_of", "square"]
 
 POWERS = (0.02, 0.05, 0.1, 0.15, 0.2)
 """Of the layers, finest first."""
@@ -29,6 +30,14 @@ def layers(seed: int, channels: int = 1, frames: int = 4, side: int = 96) -> Ten
             block = block.repeat_interleave(2, 3).repeat_interleave(2, 4)
         clip += block * power**0.5
     return clip
+
+
+def even(seed: int, frames: int, side: int) -> tuple[Tensor, Tensor]:
+    """A Gaussian texture (1, 1, frames, side, side) and the variance of its bands, (BANDS + 1,
+    RATES, 1), each as strong as the next."""
+    power = torch.ones(BANDS + 1, RATES, 1)
+    size = frames, side, side
+    return from_waves(spectrum(power, *size).sqrt() * random(seed, 1, 1, *size)), power
 
 
 def shot_of(clip: Tensor, hole: Tensor | None = None) -> Shot:

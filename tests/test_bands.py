@@ -13,10 +13,12 @@ from infusion_ofx.engine.bands import (
     RATES,
     by_rate,
     enlarged,
+    from_waves,
     join,
     noise,
-    paced,
+    spectrum,
     split,
+    to_waves,
     white,
 )
 
@@ -84,8 +86,6 @@ def test_rates_of_change_sum_to_the_clip_and_have_nothing_in_common(
     rates = by_rate(clip)
     assert rates.shape == (RATES, *clip.shape)
     assert torch.allclose(rates.sum(0), clip, atol=1e-5)
-    factors = torch.tensor([1.0, -2.0, 0.5])
-    assert torch.allclose(paced(clip, factors), torch.tensordot(factors, rates, 1), atol=1e-5)
     squares = rates.square().sum().item()
     assert squares == pytest.approx(clip.square().sum().item(), rel=1e-4)
 
@@ -102,3 +102,29 @@ def test_white_noise_has_the_share_at_each_rate_that_filters_take_for_granted() 
     found = by_rate(random(0, 1, 1, 12, 256, 256)).square().mean((1, 2, 3, 4, 5))
     assert torch.allclose(found, white(12, found.device), rtol=0.03)
     assert white(1, found.device).tolist() == [1, 0, 0]
+
+
+@given(SIZES, st.integers(0, 99))
+def test_the_spectrum_of_white_noise_is_white(size: tuple[int, int, int], seed: int) -> None:
+    power = noise(*size, torch.device("cpu"))
+    found = spectrum(torch.stack([power, 2 * power], 2), *size)
+    expected = torch.tensor([1.0, 2.0])[:, None, None, None].expand_as(found)
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_waves_of_a_spectrum_have_the_bands_power() -> None:
+    power = torch.rand(BANDS + 1, RATES, 1, generator=torch.Generator().manual_seed(0)) + 0.5
+    size = 24, 96, 96
+    clip = from_waves(spectrum(power, *size).sqrt() * random(0, 8, 1, *size))
+    for i, band in enumerate(split(clip)[:6]):
+        found = by_rate(band).square().mean((1, 2, 3, 4, 5))
+        beside = power[max(i - 1, 0) : i + 2, :, 0]
+        assert (found > 0.8 * beside.amin(0)).all() and (found < 1.2 * beside.amax(0)).all()
+
+
+@given(SIZES)
+def test_waves_are_of_unit_length_and_give_the_clip_again(size: tuple[int, int, int]) -> None:
+    clip = random(0, 1, 2, *size)
+    waves = to_waves(clip)
+    assert torch.allclose(waves.square().sum(), clip.square().sum(), rtol=1e-4)
+    assert torch.allclose(from_waves(waves), clip, atol=1e-4)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.network import (
     LightNetwork,
     PaperNetwork,
@@ -19,7 +20,6 @@ from infusion_ofx.engine.network import (
     weight_count,
 )
 from infusion_ofx.engine.recipe import RECIPES
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.engine.wiener import wiener
@@ -162,7 +162,8 @@ def test_our_network_starts_as_the_linear_guess() -> None:
     shot, (x, known, hole, sigma, level) = _shot(), _inputs((2, 21, 18))
     with torch.no_grad():
         answer = build(SMALL["light"], shot)(x, known, hole, sigma, level)
-    guess = wiener(x, push_pull(known, hole), hole, sigma, Texture.measure(shot))
+    texture = Texture.measure(shot)
+    guess = wiener(x, krige(known, hole, texture.picture), hole, sigma, texture)
     assert torch.equal(answer, guess)
     assert torch.equal(answer * (1 - hole), known)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from painted import layers, square
+from painted import even, square
 from torch import Tensor
 
-from infusion_ofx.engine.bands import BANDS, RATES, by_rate, join, paced, split
-from infusion_ofx.engine.smooth import push_pull
+from infusion_ofx.engine.bands import BANDS, RATES, split
+from infusion_ofx.engine.depth import DEPTHS
+from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.untold import untold
 
 EVEN = torch.ones(BANDS + 1, RATES)
@@ -21,54 +22,40 @@ def _hole(size: int, step: int = 0) -> Tensor:
     return hole
 
 
-def _left(hole: Tensor, power: Tensor = EVEN) -> Tensor:
-    return untold([hole], power)[1]
-
-
 def test_they_are_shares_and_the_same_each_time() -> None:
     found = untold([_hole(30)], EVEN)
-    for shares, again in zip(found, untold([_hole(30)], EVEN), strict=True):
-        assert shares.shape == EVEN.shape and ((shares >= 0) & (shares <= 1)).all()
-        assert torch.equal(shares, again)
+    assert found.shape == (BANDS + 1, RATES, DEPTHS) and ((found >= 0) & (found <= 1)).all()
+    assert torch.equal(found, untold([_hole(30)], EVEN))
 
 
 def test_where_nothing_is_known_nothing_is_told() -> None:
-    assert _left(torch.ones(1, 1, 12, 40, 40)).min() > 0.99
-    assert all(torch.equal(shares, EVEN) for shares in untold([], EVEN))
+    assert untold([torch.ones(1, 1, 12, 40, 40)], EVEN).min() > 0.99
+    assert untold([], EVEN).min() == 1
 
 
-def test_wide_shapes_are_told_and_fine_ones_are_not_the_less_the_larger_the_hole() -> None:
-    small, large = (_left(_hole(size))[:, 0] for size in (16, 60))
-    assert large[0] > 0.8 and small[8] < 0.4
-    assert (small[:8] < large[:8] + 0.05).all() and small[4] < large[4]
+def test_wide_shapes_are_told_and_fine_ones_are_not_the_less_the_deeper() -> None:
+    found = untold([_hole(60)], EVEN)[..., 0, :]
+    assert found[0].min() > 0.9 and found[8:10].mean() < 0.6
+    assert (found[:5].diff(dim=1) > -0.03).all() and (found[1:5, -1] > found[1:5, 0] + 0.3).all()
+
+
+def test_where_no_hole_is_so_deep_it_is_as_beside_it() -> None:
+    found = untold([_hole(6)], EVEN)[0, 0]
+    assert torch.equal(found[2:], found[2].expand(DEPTHS - 2))
 
 
 def test_what_stands_still_is_told_by_frames_in_which_the_hole_is_elsewhere() -> None:
     still = EVEN * torch.tensor([1.0, 0.01, 0.01])
-    here, away = (_left(_hole(16, step), still)[4, 0] for step in (0, 5))
+    here, away = (untold([_hole(16, step)], still)[4, 0].mean() for step in (0, 5))
     assert away < 0.8 * here
 
 
-def test_a_fill_that_changes_because_the_hole_moves_is_not_believed_to() -> None:
-    still = EVEN * torch.tensor([1.0, 1e-6, 1e-6])
-    believed = untold([_hole(30, step=3)], still)[0]
-    assert (believed[:, 0] == 1).all() and (believed[2:6, 2] < 0.2).all()
-
-
-def test_it_mends_the_fill_and_foretells_what_is_left() -> None:
-    clip = layers(0, frames=12)
+def test_it_foretells_what_the_fill_misses() -> None:
+    clip, power = even(0, frames=12, side=96)
     hole = square(clip)
-    smooth = push_pull(clip * (1 - hole), hole)
-    power = torch.zeros(BANDS + 1, RATES)
-    bands, fill = split(clip), split(smooth)
-    for i, band in enumerate(bands):
-        power[i] = by_rate(band).square().mean((1, 2, 3, 4, 5))
-    believed, left = untold([hole], power)
-    mended = [paced(band, believed[i]) for i, band in enumerate(fill)]
-    before, after = (((each - clip) * hole).square().sum() for each in (smooth, join(mended)))
-    assert after < before
-    for i in range(4):
-        inside = slice(36 >> i // 2, 60 >> i // 2)
-        found = (bands[i] - mended[i])[..., inside, inside].square().mean() / power[i].sum()
-        expected = (left[i] * power[i]).sum() / power[i].sum()
-        assert torch.allclose(found, expected, atol=0.2)
+    left = untold([hole], power[..., 0])
+    off = split(clip - krige(clip * (1 - hole), hole, power))
+    for i, band in enumerate(split(clip)[:6]):
+        inside = slice(34 >> i // 2, 62 >> i // 2)
+        missed, whole = (each[..., inside, inside].square().mean() for each in (off[i], band))
+        assert torch.allclose(missed / whole, left[i, :, 3:].mean(), atol=0.15)

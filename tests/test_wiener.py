@@ -123,7 +123,7 @@ def test_a_shot_of_few_known_pixels_works(seed: int, known: int) -> None:
     hole.view(-1)[torch.randperm(960, generator=torch.Generator().manual_seed(seed))[:known]] = 0
     shot = shot_of(clip, hole)
     texture = Texture.measure(shot)
-    assert texture.power.isfinite().all() and (texture.power > 0).all()
+    assert texture.power.isfinite().all()
     smooth = push_pull(clip * (1 - hole), hole)
     assert wiener(clip, smooth, hole, level(0.5), texture).isfinite().all()
 
@@ -136,7 +136,7 @@ def test_a_constant_shot_gives_finite_values(
     hole = torch.ones(1, 1, *size)
     texture = Texture.measure(shot_of(torch.full((1, 2, 2, 9, 9), value)))
     x = clip + sigma * random(0, *clip.shape)
-    assert texture.power.isfinite().all() and (texture.power > 0).all()
+    assert texture.power.isfinite().all()
     assert wiener(x, clip, hole, level(sigma), texture).isfinite().all()
 
 

@@ -20,12 +20,14 @@ __all__ = [
     "RATES",
     "by_rate",
     "enlarged",
+    "from_waves",
     "join",
     "noise",
-    "paced",
     "pooled",
     "row",
+    "spectrum",
     "split",
+    "to_waves",
     "white",
 ]
 
@@ -94,15 +96,35 @@ def by_rate(clip: Tensor) -> Tensor:
     return parts.reshape(RATES, *clip.shape)
 
 
-def paced(clip: Tensor, factors: Tensor) -> Tensor:
-    """A clip (B, C, T, H, W) with each of its rates times a factor of its own, (RATES,)."""
-    change = (factors[:, None, None] * _rates(clip.shape[2], clip.device)).sum(0)
-    return (change @ clip.flatten(3)).reshape(clip.shape)
-
-
 def white(frames: int, device: torch.device) -> Tensor:
     """The share of white noise that is in each rate: (RATES,)."""
     return _rates(frames, device).diagonal(dim1=1, dim2=2).mean(1)
+
+
+def to_waves(clip: Tensor) -> Tensor:
+    """The cosine transform of (B, C, T, H, W) in space and time."""
+    times, rows, columns = (_waves(size, clip.device) for size in clip.shape[2:])
+    return (times @ (rows @ clip @ columns.T).flatten(3)).reshape(clip.shape)
+
+
+def from_waves(waves: Tensor) -> Tensor:
+    """Undoes ``to_waves``."""
+    times, rows, columns = (_waves(size, waves.device) for size in waves.shape[2:])
+    return rows.T @ (times.T @ waves.flatten(3)).reshape(waves.shape) @ columns
+
+
+def spectrum(power: Tensor, frames: int, height: int, width: int) -> Tensor:
+    """The variance of each wave of a texture, (C, T, H, W), whose bands have, at each rate, the
+    variance ``power``: (BANDS + 1, RATES, C)."""
+    even = noise(frames, height, width, power.device)[..., None]
+    by_wave = (power / even.clamp_min(1e-30))[:, _rate(frames, power.device)]
+    total = power.new_zeros(power.shape[-1], frames, height, width)
+    masks = _masks(height, width, power.device)
+    for i, mask in enumerate(masks):
+        h, w = mask.shape
+        own = by_wave[row(i, len(masks))].T[..., None, None]
+        total[..., :h, :w] += own * mask
+    return total
 
 
 # What follows is kept on the device: a CUDA graph may not copy it there.
@@ -155,6 +177,12 @@ def _masks(height: int, width: int, device: torch.device) -> tuple[Tensor, ...]:
 @lru_cache(maxsize=8)
 def _rates(frames: int, device: torch.device) -> Tensor:
     """The projections on the waves that each rate has, (RATES, frames, frames)."""
-    waves, halves = _waves(frames, device), torch.arange(frames, device=device)
-    rate = (halves > 0).long() + (SLOW * halves > 2 * frames)
+    waves, rate = _waves(frames, device), _rate(frames, device)
     return torch.stack([waves[rate == r].T @ waves[rate == r] for r in range(RATES)])
+
+
+@lru_cache(maxsize=8)
+def _rate(frames: int, device: torch.device) -> Tensor:
+    """The rate of each wave in time, (frames,)."""
+    halves = torch.arange(frames, device=device)
+    return (halves > 0).long() + (SLOW * halves > 2 * frames)

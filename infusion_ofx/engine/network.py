@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import noise_share
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.volume import Shot
 from infusion_ofx.engine.wiener import wiener
@@ -143,7 +143,8 @@ class LightNetwork(nn.Module):
     def guess(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
         """The clean clip as the linear guess has it, without the U-Net."""
         texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
-        return wiener(x, push_pull(known, hole), hole, sigma, texture)
+        smooth = krige(known, hole, texture.picture)
+        return wiener(x, smooth, hole, sigma, texture)
 
 
 class ResidualBlock(nn.Module):

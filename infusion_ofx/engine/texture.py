@@ -38,9 +38,6 @@ NEAR = 8
 FEW = 50
 """A shade with fewer known values than this in a band is taken for the average one."""
 
-FINE, WIDE = 3, 7
-"""The band up to which strength is the mean's, and that from which on it is the median's."""
-
 ROUNDS = 20
 """Of the search for how colours go together; each comes several times closer."""
 
@@ -69,8 +66,11 @@ class Texture:
     axes: Tensor
     """(BANDS + 1, SHADES, C, C): unit columns, the directions in which a band's colours vary
     independently."""
-    believed: Tensor
-    """(BANDS + 1, RATES): what the smooth fill's bands are multiplied with."""
+    left: Tensor
+    """(BANDS + 1, RATES, DEPTHS): the share of it that the smooth fill leaves to be found."""
+    picture: Tensor
+    """(BANDS + 1, RATES, C): variances of the channels, all shades together, and of all that there
+    is, whether the smooth fill tells it or not."""
     ends: Tensor
     """(2,): the brightness at which the first shade begins, and at which the last one ends."""
 
@@ -91,7 +91,7 @@ class Texture:
             shade_of = _shade(each.bright, ends)
             if each.count:
                 average = each.kind(even)
-            usual.append(average[0])
+            usual.append(average[0] @ average[1].square().T)
             for shade in range(SHADES):
                 own = each.where(shade_of == shade)
                 few = own.count < FEW
@@ -100,20 +100,22 @@ class Texture:
         power, axes = (part.reshape(BANDS + 1, SHADES, *part.shape[1:]) for part in (power, axes))
         holes = [cut(shot.hole, [clip], shot.device) for clip in clips]
         shot.rest()
-        believed, left = untold(holes, torch.stack(usual).sum(2))
-        power = power.transpose(1, 2) * left[:, :, None, None]
-        return cls(power.clamp_min(LEAST_POWER), axes, believed, ends)
+        picture = torch.stack(usual)
+        left = untold(holes, picture.sum(2))
+        return cls(power.transpose(1, 2), axes, left, picture, ends)
 
     def shades(self, below: Tensor) -> Tensor:
         """Which shade each pixel has, (B, T, H, W), by what is below a band, (B, C, T, H, W)."""
         return _shade(below[:, 0], self.ends)
 
     def kept(self, band: int, noise: Tensor) -> Tensor:
-        """What of a band is likely to be picture, at each rate and in each shade: matrices, (RATES,
-        B, SHADES, C, C). band: finest first. noise: the noise's variance in it, (RATES,
+        """What of a band is likely to be picture, at each rate, depth and shade: matrices, (RATES,
+        B, DEPTHS, SHADES, C, C). band: finest first. noise: the noise's variance in it, (RATES,
         B)."""
-        power, axes = self.power[band][:, None], self.axes[band]
-        share = power / (power + noise[..., None, None])
+        power = self.left[band][..., None, None] * self.power[band][:, None]
+        power = power.clamp_min(LEAST_POWER)[:, None]
+        axes = self.axes[band]
+        share = power / (power + noise[..., None, None, None])
         return (axes * share[..., None, :]) @ axes.mT
 
 
@@ -162,8 +164,8 @@ class _Row:
         if parts.shape[2] < FEW:
             shares = usual
         else:
-            shares = torch.stack([_variance(axes.T @ part, self.band) for part in parts])
-        return _variance(axes.T @ self.values, self.band) * shares / shares.sum(0), axes
+            shares = torch.stack([_variance(axes.T @ part) for part in parts])
+        return _variance(axes.T @ self.values) * shares / shares.sum(0), axes
 
 
 def _clips(shot: Shot, frames: int) -> list[Window]:
@@ -242,14 +244,6 @@ def _shape(samples: Tensor) -> Tensor:
     return shape
 
 
-def _variance(samples: Tensor, band: int) -> Tensor:
-    """Variance of each row (C, N) of a band: the mean's up to ``FINE``, the median's from ``WIDE``
-    on, and between them a geometric mean of both.
-
-    Wide shapes near a hole are often something else, as a boat on the water that is to be filled,
-    and few of them hold most of the mean. Sorted, since torch's median is not repeatable on a GPU.
-    """
-    mean = samples.square().mean(1).clamp_min(LEAST_POWER)
-    median = (samples.abs().quantile(0.5, dim=1) / 0.6745).square().clamp_min(LEAST_POWER)
-    share = min(max((band - FINE) / (WIDE - FINE), 0.0), 1.0)
-    return torch.lerp(mean.log(), median.log(), share).exp()
+def _variance(samples: Tensor) -> Tensor:
+    """Variance of each row of (C, N)."""
+    return samples.square().mean(1).clamp_min(LEAST_POWER)

@@ -2,67 +2,66 @@
 
 The linear guess looks for what is missing between the smooth fill and the picture, not for the
 picture's own bands: of shapes as wide as the hole its surroundings tell most, and a guess that
-expected all of them anew would make the fill too bright here and too dark there. How much is told
-depends on the shape of the hole, on how it moves and on how fast the texture changes, and on
-nothing else; so it is measured on a texture that is made up, with the shot's strength in each band
-and at each rate, behind the shot's own hole.
+expected all of them anew would make the fill too bright here and too dark there; and beside the
+border they tell of all. How much is told depends on the shape of the hole, on how it moves and on
+how fast the texture changes, and on nothing else; so it is measured on a texture that is made up,
+with the shot's strength in each band and at each rate, behind the shot's own hole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
 
-from infusion_ofx.engine.bands import by_rate, join, noise, paced, pooled, row, split
+from infusion_ofx.engine.bands import by_rate, from_waves, pooled, row, spectrum, split
+from infusion_ofx.engine.depth import DEPTHS, depths
+from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.noise import key
-from infusion_ofx.engine.smooth import push_pull
 
 __all__ = ["untold"]
 
 DRAWS = 4
 """Made-up textures for each hole."""
 
-PLACE = 1e-30
-"""Below it there is no texture."""
 
-
-def untold(holes: Sequence[Tensor], power: Tensor) -> tuple[Tensor, Tensor]:
-    """How much of the smooth fill to believe, and the share of the texture's variance that is left
-    to be found then: (BANDS + 1, RATES) each, both in [0, 1], and 1 where nothing is known of a
-    band.
-
-    What stays in the fill is always believed, for brightness is in it; of what changes, the factor
-    is that which leaves the least squared error.
+def untold(holes: Sequence[Tensor], power: Tensor) -> Tensor:
+    """The share of the texture's variance that the smooth fill leaves to be found: (BANDS + 1,
+    RATES, DEPTHS), in [0, 1], and 1 where a band has none.
 
     holes: (1, 1, T, H, W) each, 1 = unknown, all of the same length. power: (BANDS + 1, RATES), the
     texture's variance. It is made up of the same numbers each time.
     """
-    true, both, told = torch.zeros(3, *power.shape, device=power.device)
+    true, left = torch.zeros(2, *power.shape, DEPTHS, device=power.device)
     generator = torch.Generator().manual_seed(key("untold"))
     for hole in holes:
+        strength = spectrum(power[..., None], *hole.shape[2:]).sqrt()
+        share, depth = hole, depths(hole)
+        places = []
+        for band in split(hole):
+            if band.shape[2:] != share.shape[2:]:
+                share, depth = pooled(share), pooled(depth)
+            places.append(_places(depth, share))
         for _ in range(DRAWS):
             plain = torch.randn(hole.shape, generator=generator).to(power.device)
-            clip = _coloured(plain, power)
-            share = hole
-            bands = list(zip(split(clip), split(push_pull(clip * (1 - hole), hole)), strict=True))
-            for i, pair in enumerate(bands):
-                if pair[0].shape[2:] != share.shape[2:]:
-                    share = pooled(share)
-                own = row(i, len(bands))
-                clean, smooth = (by_rate(band) * (share > 0.5) for band in pair)
-                true[own] += (clean * clean).sum((1, 2, 3, 4, 5))
-                both[own] += (clean * smooth).sum((1, 2, 3, 4, 5))
-                told[own] += (smooth * smooth).sum((1, 2, 3, 4, 5))
-    believed = torch.where(told > PLACE, both / told.clamp_min(PLACE), 1.0).clamp(0, 1)
-    believed[:, 0] = 1
-    left = true - 2 * believed * both + believed.square() * told
-    return believed, torch.where(true > PLACE, left / true.clamp_min(PLACE), 1.0).clamp(0, 1)
+            clip = from_waves(strength * plain)
+            off = clip - krige(clip * (1 - hole), hole, power[..., None])
+            for total, part in ((true, clip), (left, off)):
+                bands = split(part)
+                for i, (band, at) in enumerate(zip(bands, places, strict=True)):
+                    total[row(i, len(bands))] += by_rate(band).square().flatten(1) @ at
+    shares: Tensor = (left / true).clamp(0, 1)
+    ways = range(DEPTHS), reversed(range(DEPTHS))
+    for one, other in chain(*(pairwise(way) for way in ways)):  # no hole so deep: as beside it
+        shares[..., other] = torch.where(
+            shares[..., other].isnan(), shares[..., one], shares[..., other]
+        )
+    return shares.nan_to_num(1.0)
 
 
-def _coloured(plain: Tensor, power: Tensor) -> Tensor:
-    """White noise (1, 1, T, H, W) with each band and rate as strong as ``power`` says."""
-    gain = (power / noise(*plain.shape[2:], plain.device).clamp_min(PLACE)).sqrt()
-    bands = split(plain)
-    return join([paced(band, gain[row(i, len(bands))]) for i, band in enumerate(bands)])
+def _places(depth: Tensor, share: Tensor) -> Tensor:
+    """Which places in the hole are how deep: (places, DEPTHS), 1 or 0."""
+    deep = depth.flatten().round()[:, None] == torch.arange(DEPTHS, device=depth.device)
+    return (deep & (share.flatten() > 0.5)[:, None]).float()

@@ -9,17 +9,16 @@ The network adds what a linear filter cannot know.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from infusion_ofx.engine.bands import by_rate, enlarged, join, noise, paced, row, split
+from infusion_ofx.engine.bands import by_rate, enlarged, noise, pooled, row, split
+from infusion_ofx.engine.depth import depths
 from infusion_ofx.engine.texture import Texture
 
 __all__ = ["wiener"]
-
-RIM = 4
-"""Pixels of the hole along its border in which the smooth fill is more and more believed."""
 
 
 @torch.no_grad()  # and pooling and interpolation have no repeatable backward pass on a GPU
@@ -31,13 +30,10 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
     the coarser ones say how bright it is.
     """
     with torch.autocast(x.device.type, enabled=False):
-        below = split(smooth)
-        for i, band in enumerate(below):
-            below[i] = paced(band, texture.believed[row(i, len(below))])
-        base = torch.lerp(smooth, join(below), _deep(hole))
-        bands = split((x - base) * hole)
+        below, bands = split(smooth), split((x - smooth) * hole)
         even = noise(*x.shape[2:], x.device)
         levels = even[..., None] * sigma.flatten().square()  # band, rate, clip
+        deep = _at(bands, depths(hole))
         estimate, shown = torch.zeros_like(bands[-1]), torch.zeros_like(below[-1])
         for i in reversed(range(len(bands))):
             last = i == len(bands) - 1
@@ -45,26 +41,28 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
             estimate, shown = enlarged(estimate, bands[i]), enlarged(shown, bands[i])
             shades = texture.shades(below[-1] if last else estimate + shown)
             kept = texture.kept(own, levels[own])
-            estimate = estimate + _through(kept, shades, by_rate(bands[i]))
+            estimate = estimate + _through(kept, deep[i], shades, by_rate(bands[i]))
             shown = shown + below[i]
-        return base + estimate * hole
+        return smooth + estimate * hole
 
 
-def _deep(hole: Tensor) -> Tensor:
-    """0 outside a hole (B, 1, T, H, W), and 1 from about ``RIM`` pixels inside on: beside what is
-    known, what it does is done too, or the border would show."""
-    size = 2 * RIM + 1
-    around = functional.pad(hole, (RIM, RIM, RIM, RIM, 0, 0), mode="replicate")
-    inside = functional.avg_pool3d(around, (1, size, size), 1)
-    return hole * (2 * inside - 1).clamp_min(0)
+def _at(bands: Sequence[Tensor], depth: Tensor) -> list[Tensor]:
+    """Depths (B, 1, T, H, W) at the size of each band, (B, T, h, w)."""
+    found = []
+    for band in bands:
+        if band.shape[2:] != depth.shape[2:]:
+            depth = pooled(depth)
+        found.append(depth[:, 0].round().long())
+    return found
 
 
-def _through(kept: Tensor, shades: Tensor, rates: Tensor) -> Tensor:
-    """The sum of a band's rates (RATES, B, C, T, H, W), each pixel times the matrix of its rate and
-    shade; shades: (B, T, H, W)."""
-    first = kept.shape[2] * torch.arange(len(shades), device=shades.device)[:, None, None, None]
-    kind = (first + shades).flatten()
-    matrices = kept.permute(0, 4, 3, 1, 2).flatten(3)  # rate, column, row, kind
+def _through(kept: Tensor, depth: Tensor, shades: Tensor, rates: Tensor) -> Tensor:
+    """The sum of a band's rates (RATES, B, C, T, H, W), each pixel times the matrix of its rate,
+    depth and shade; depth, shades: (B, T, H, W)."""
+    clips, depths, count = kept.shape[1:4]
+    first = torch.arange(clips, device=shades.device)[:, None, None, None]
+    kind = ((first * depths + depth) * count + shades).flatten()
+    matrices = kept.permute(0, 5, 4, 1, 2, 3).flatten(3)  # rate, column, row, kind
     total = torch.zeros_like(rates[0].transpose(0, 1))
     for columns, rate in zip(matrices, rates, strict=True):
         for column, values in zip(columns, rate.unbind(1), strict=True):
