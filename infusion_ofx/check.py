@@ -16,7 +16,7 @@ from infusion_ofx import patch
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
-from infusion_ofx.engine.sample import sample_step, start
+from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import held, memory, work
@@ -183,8 +183,9 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     shot = shot.to(compute.device)
     network = build(recipe, shot, compute.device)
     optimizer = optimiser(network, recipe)
-    x, clean = (Volume.zeros(small.sampled, channels, compute.device) for _ in range(2))
-    start(x, shot, small, recipe, seed=0)
+    x, clean, first = (Volume.zeros(small.sampled, channels, compute.device) for _ in range(3))
+    first_fill(first, network, shot, small)
+    start(x, first, shot, recipe, seed=0)
     stage = next(stage for stage, _ in work(recipe, small) if stage.kind == "train")
 
     trainer = Trainer(network, optimizer, shot, recipe, stage, seed=0, compute=compute)
@@ -193,7 +194,9 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
         trainer.step(0)
 
     def sample() -> None:
-        sample_step(network, x, clean, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute)
+        sample_step(
+            network, x, clean, first, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute
+        )
 
     passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):

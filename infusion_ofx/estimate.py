@@ -27,8 +27,9 @@ REGION_BYTES = 20
 """For each loaded pixel of each frame: up to four float32 of colour and one of hole. They are in a
 file (mapped.py), or in the memory of a GPU."""
 
-SAMPLED_BYTES = 32
-"""The same for each pixel of each frame that is sampled: the noisy clip and its estimate."""
+SAMPLED_BYTES = 48
+"""The same for each pixel of each frame that is sampled: the noisy clip, its estimate and the
+first fill."""
 
 FRAME_BYTES = 300_000
 """For each frame of the shot: headers, names, where the hole is. Measured: 0.28 MB from 200 to 1000
@@ -53,9 +54,9 @@ and bfloat16 at two sizes; for a GPU they are a guess until they are measured th
 DENSE_BYTES = 40
 """For each voxel of a fill of patches: the clip twice, up to four float32, and the hole."""
 
-GUESS_PASSES = 0.55
-"""What the linear guess takes, in passes of the network, of which it is a part. Measured: 0.45 to
-0.76 in ``draft`` and 0.49 to 0.51 in ``standard``, on an Intel Xeon with AMX."""
+GUESS_PASSES = 0.45
+"""What the linear guess takes, in passes of the network, of which it is a part. Measured: 0.48 and
+0.58 in ``draft``, 0.30 and 0.36 in ``standard``, on an Intel Xeon with AMX."""
 
 PATCH_PASSES = 8.0
 """What a fill of patches takes, in passes of the network over what is sampled: for the progress

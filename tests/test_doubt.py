@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted import random, shot_of
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.doubt import BY_HEART, doubt
-from infusion_ofx.engine.network import LightNetwork, build
+from infusion_ofx.engine.network import LightNetwork, Network, build
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.stages import stages
 from infusion_ofx.engine.texture import Texture
@@ -42,7 +42,7 @@ class Pupil(LightNetwork):
 SHOT = shot_of(torch.full((1, 1, 2, 24, 24), FLAT))
 
 
-def _doubt(network: nn.Module, shot: Shot = SHOT, seed: int = 1) -> float:
+def _doubt(network: Network, shot: Shot = SHOT, seed: int = 1) -> float:
     stage = stages(RECIPE)[0]
     return doubt(
         Trainer(network, optimiser(network, RECIPE), shot, RECIPE, stage, seed=seed, compute=CPU)

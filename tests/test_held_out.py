@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.held_out import HeldOut
+from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot, Volume
@@ -31,7 +32,7 @@ WHOLE, HELD = Box(0, 0, 16, 20), Box(4, 5, 10, 12)
 STAGE = Stage("train", 0, 10)
 
 
-class Answer(nn.Module):
+class Answer(Network):
     """A network that says one thing whatever it is shown, and remembers what that was."""
 
     def __init__(self, answer: Tensor) -> None:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.network import (
     LightNetwork,
+    Network,
     PaperNetwork,
     _fold,
     _unfold,
@@ -50,7 +51,7 @@ def _inputs(size: tuple[int, int, int], channels: int = 3) -> tuple[Tensor, ...]
     return x, known * (1 - hole), hole, torch.full((1, 1, 1, 1, 1), 0.7), torch.tensor([0.3])
 
 
-def _small(kind: str, channels: int = 3) -> nn.Module:
+def _small(kind: str, channels: int = 3) -> Network:
     """With weights that are nowhere 0: where training has been for a while."""
     torch.manual_seed(0)
     network = build(SMALL[kind], _shot(channels))
@@ -161,7 +162,8 @@ def test_folding_and_unfolding_undo_each_other(shape: tuple[int, ...]) -> None:
 def test_our_network_starts_as_the_linear_guess() -> None:
     shot, (x, known, hole, sigma, level) = _shot(), _inputs((2, 21, 18))
     with torch.no_grad():
-        answer = build(SMALL["light"], shot)(x, known, hole, sigma, level)
+        network = build(SMALL["light"], shot)
+        answer = network(x, network.first_fill(known, hole), hole, sigma, level)
     texture = Texture.measure(shot)
     guess = wiener(x, krige(known, hole, texture.picture), hole, sigma, texture)
     assert torch.equal(answer, guess)

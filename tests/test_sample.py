@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from infusion_ofx.engine import sample
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.network import build
+from infusion_ofx.engine.network import Network, build
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.recipe import RECIPES, Recipe
-from infusion_ofx.engine.sample import AT_ONCE, batches, sample_step, start, taper
+from infusion_ofx.engine.sample import AT_ONCE, batches, first_fill, sample_step, start, taper
 from infusion_ofx.engine.schedule import LinearBeta, ancestral, make
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.plan import make as make_plan
@@ -31,6 +30,7 @@ from infusion_ofx.sequence.frame import Box
 CPU = Compute(torch.device("cpu"), "float32")
 PLATE = Box(0, 0, 40, 40)
 OURS, PAPER = RECIPES["standard"], RECIPES["paper"]
+SMALL = replace(OURS, width=8, levels=1)
 PLAIN = replace(OURS, extrapolate=False)
 
 
@@ -61,7 +61,7 @@ def _shot(plan: Plan, holes: Sequence[Box], limit: float = 1e6) -> Shot:
     return Shot(tuple(range(1001, 1001 + len(holes))), clean, unknown, low, high)
 
 
-class Answer(nn.Module):
+class Answer(Network):
     """A network that answers with a function of the noisy clip and its noise."""
 
     def __init__(self, answer: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -81,8 +81,14 @@ def constant(value: float) -> Answer:
 
 def _start(shot: Shot, plan: Plan, recipe: Recipe, seed: int = 0) -> Volume:
     x = Volume.zeros(plan.sampled, 3, shot.device)
-    start(x, shot, plan, recipe, seed=seed)
+    start(x, _first(shot, plan, recipe), shot, recipe, seed=seed)
     return x
+
+
+def _first(shot: Shot, plan: Plan, recipe: Recipe = SMALL) -> Volume:
+    first = Volume.zeros(plan.sampled, 3, shot.device)
+    first_fill(first, build(replace(recipe, width=8, levels=1), shot), shot, plan)
+    return first
 
 
 def _step(
@@ -103,7 +109,8 @@ def _step(
     x, before = (
         Volume(volume.boxes, [frame.clone() for frame in volume.data]) for volume in (x, before)
     )
-    sample_step(network, x, before, shot, plan, recipe, places, call, seed=0, compute=CPU)
+    first = _first(shot, plan)
+    sample_step(network, x, before, first, shot, plan, recipe, places, call, seed=0, compute=CPU)
     return x, before
 
 
@@ -276,7 +283,8 @@ def test_a_step_changes_its_clips_where_they_lie(tmp_path: Path) -> None:
     for own, given_ in ((one, x), (other, last)):
         for here, there in zip(own.data, given_.data, strict=True):
             here.copy_(there)
-    sample_step(network, one, other, shot, plan, OURS, places, 3, seed=0, compute=CPU)
+    first = _first(shot, plan)
+    sample_step(network, one, other, first, shot, plan, OURS, places, 3, seed=0, compute=CPU)
     for own, found in zip((one, other), wanted, strict=True):
         assert all(map(torch.equal, own.data, found.data))
 
@@ -300,11 +308,13 @@ def test_no_more_than_two_windows_of_frames_are_joined_at_once(
         open_ -= 1
         return held(*given)
 
-    x = _start(shot, plan, OURS)
+    x, clean, first = _start(shot, plan, OURS), _start(shot, plan, OURS), _first(shot, plan)
     monkeypatch.setattr(sample, "AT_ONCE", 1)
     monkeypatch.setattr(sample, "_zeros", zeros)
     monkeypatch.setattr(sample, "_held", closed)
-    _step(constant(0.7), x, None, shot, plan, OURS, (1.0, 0.5))
+    sample_step(
+        constant(0.7), x, clean, first, shot, plan, OURS, (1.0, 0.5), 0, seed=0, compute=CPU
+    )
     assert open_ == 0 and 6 <= most <= 12
 
 
@@ -318,18 +328,31 @@ def test_the_published_start_is_noise_alone_of_unit_size_to_the_network() -> Non
     assert seen.std().item() == pytest.approx(1, abs=0.03)
 
 
-def test_our_start_is_the_smooth_fill_under_the_greatest_noise() -> None:
+def test_our_start_is_the_first_fill_under_the_greatest_noise() -> None:
     holes = [Box(10, 10 + i, 30, 25 + i) for i in range(3)]
+    plan = _layout(holes)
+    shot = _shot(plan, holes)
+    x, first = _start(shot, plan, OURS), _first(shot, plan)
+    for i, (box, noisy) in enumerate(zip(plan.sampled, x.data, strict=True)):
+        noise = normal(key(0, "noise", 0), shot.numbers[i], box, 3)
+        assert torch.allclose(noisy, first.data[i] + OURS.start * noise, atol=1e-3)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, OURS], ids=["published", "ours"])
+def test_the_first_fill_is_the_networks_in_the_hole_and_the_truth_elsewhere(recipe: Recipe) -> None:
+    holes = [Box(10, 10 + i, 30, 25 + i) for i in range(4)]
     plan = _layout(holes)
     assert len(plan.windows) == 1
     shot, window = _shot(plan, holes), plan.windows[0]
-    span = (window.start, window.stop, window.box)
-    hole = shot.hole.cut(*span)[None]
-    smooth = push_pull(shot.clean.cut(*span)[None], hole)[0]
-    x = _start(shot, plan, OURS)
-    for i, (box, noisy) in enumerate(zip(plan.sampled, x.data, strict=True)):
-        noise = normal(key(0, "noise", 0), shot.numbers[i], box, 3)
-        assert torch.allclose(noisy, smooth[:, i] + OURS.start * noise, atol=1e-3)
+    clean, hole = shot.cut([window])
+    network = build(replace(recipe, width=8, levels=1), shot)
+    found = network.first_fill(clean * (1 - hole), hole)[0]
+    assert (recipe == PAPER) == (found[:, hole[0, 0] > 0] == 0).all()
+    made = _first(shot, plan, recipe)
+    for i, (box, first) in enumerate(zip(made.boxes, made.data, strict=True)):
+        assert box == window.box and torch.allclose(first, found[:, i], atol=1e-5)
+        known = shot.hole.view(i, box).expand_as(first) == 0
+        assert torch.equal(first[known], shot.clean.view(i, box)[known])
 
 
 def test_above_all_noise_that_is_trained_the_linear_guess_stands_for_the_network() -> None:

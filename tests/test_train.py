@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.network import build
+from infusion_ofx.engine.network import Network, build
 from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.train import Trainer, learning_rate, optimiser
@@ -45,7 +45,7 @@ def _shot(boxes: Sequence[Box], hole: Box = HOLE) -> Shot:
     return Shot(tuple(range(len(boxes))), clean, unknown, -torch.ones(3), torch.ones(3))
 
 
-class Gain(nn.Module):
+class Gain(Network):
     """A network of one weight; it keeps what it is shown."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Gain(nn.Module):
 class Training:
     """A network in training on one shot."""
 
-    def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
+    def __init__(self, recipe: Recipe, network: Network | None = None) -> None:
         torch.manual_seed(0)
         self.recipe = recipe
         self.shot = _shot([Box(0, 0, 20, 24)] * 5)

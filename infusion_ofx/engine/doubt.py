@@ -41,7 +41,8 @@ def doubt(trainer: Trainer) -> float:
         address = key(trainer.seed, "doubt", str(stage.interval), i)
         batch = Batch.draw(trainer.shot, trainer.blocks, trainer.recipe, stage, address)
         sigma = trainer.schedule.sigma(batch.u)[:, None, None, None, None]
-        guess = network.guess(batch.noisy, batch.known, batch.unseen, sigma)
+        first = network.first_fill(batch.known, batch.unseen)
+        guess = network.guess(batch.noisy, first, batch.unseen, sigma)
         for j, clip in enumerate((guess, trainer.estimate(batch))):
             errors[j] += known_loss(clip, batch.clean, batch.hole, batch.shown, 0.0).sum()
     before, after = errors.tolist()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
@@ -35,7 +36,7 @@ class HeldOut:
 
     @torch.no_grad()
     def error(
-        self, network: nn.Module, shot: Shot, recipe: Recipe, stage: Stage, compute: Compute
+        self, network: Network, shot: Shot, recipe: Recipe, stage: Stage, compute: Compute
     ) -> float:
         """Mean squared error over what is held out, of the clean estimates at noise levels of a
         training stage; working units. The noise is always the same."""
@@ -52,7 +53,7 @@ class HeldOut:
         noisy = clean + schedule.sigma(u)[:, None, None, None, None] * torch.stack(frames, 1)[None]
         with compute.autocast():
             estimate = denoise(
-                network, schedule, noisy, known.expand_as(noisy),
+                network, schedule, noisy, network.first_fill(known, hole).expand_as(noisy),
                 hole.expand(LEVELS, -1, -1, -1, -1), u,
             )  # fmt: skip
         wrong = (estimate - clean).square() * mask

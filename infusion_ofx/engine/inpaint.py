@@ -13,16 +13,16 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.doubt import doubt
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import LightNetwork, build
+from infusion_ofx.engine.network import LightNetwork, Network, build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
-from infusion_ofx.engine.sample import sample_step, start
+from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.stages import Stage, before, stages, trained_by
 from infusion_ofx.engine.train import Trainer, optimiser
@@ -143,16 +143,19 @@ class Engine:
         chain = self._chain(stage)
         if chain.step == stage.steps:
             return
-        network = self._trained(trained_by(stage, self.stages))
+        network, fill = self._trained(trained_by(stage, self.stages)), self._blank()
+        first_fill(fill, network, self.shot, self.plan)
         grid = make(self.recipe).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
         first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
+        if first + chain.step == 0:
+            start(chain.x, fill, self.shot, self.recipe, seed=self._seed(stage.take))
         while chain.step < stage.steps:
             call = first + chain.step
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
             sample_step(
-                network, chain.x, chain.clean, self.shot, self.plan, self.recipe, places, call,
-                seed=self._seed(stage.take), compute=self.compute,
+                network, chain.x, chain.clean, fill, self.shot, self.plan, self.recipe, places,
+                call, seed=self._seed(stage.take), compute=self.compute,
             )  # fmt: skip
             chain.step += 1
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))
@@ -215,14 +218,14 @@ class Engine:
                 fit.restore(self._needed(earlier))
         return fit
 
-    def _untrained(self, take: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def _untrained(self, take: int) -> tuple[Network, torch.optim.Optimizer]:
         """A network whose first weights depend on the take's seed alone, and its optimiser."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(key(self._seed(take), "weights"))
             network = build(self.recipe, self._close, self.compute.device)
         return network, optimiser(network, self.recipe)
 
-    def _trained(self, stage: Stage) -> nn.Module:
+    def _trained(self, stage: Stage) -> Network:
         fit, kept = _Fit(*self._untrained(stage.take)), self._needed(stage)
         fit.restore(kept)
         if isinstance(fit.network, LightNetwork):
@@ -239,11 +242,8 @@ class Engine:
             chain = self._restored(self._needed(earlier))
             chain.step = 0
             return chain
-        if stage.kind == "patch":
-            return _Chain(self._blank(), Volume((), []))
-        chain = _Chain(self._blank(), self._blank())
-        start(chain.x, self.shot, self.plan, self.recipe, seed=self._seed(stage.take))
-        return chain
+        clean = Volume((), []) if stage.kind == "patch" else self._blank()
+        return _Chain(self._blank(), clean)
 
     def _blank(self) -> Volume:
         """A clip of zeros: on the device where the shot is all there, else in a file."""
@@ -283,7 +283,7 @@ class Engine:
 class _Fit:
     """A training under way."""
 
-    network: nn.Module
+    network: Network
     optimizer: torch.optim.Optimizer
     step: int = 0
     doubt: float = 0.0

@@ -1,9 +1,9 @@
 """The two networks: the published one, and our light one. Both turn a noisy clip into a clean one.
 
-Inputs are alike. ``x``: (B, C, T, H, W), clean + sigma n. ``known``: (B, C, T, H, W), the clip
-with the hole set to 0. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown. ``sigma``: (B, 1,
-1, 1, 1). ``level``: (B,), the noise level as the schedule names it. The answer is the clean clip,
-(B, C, T, H, W).
+Inputs are alike. ``x``: (B, C, T, H, W), clean + sigma n. ``first``: (B, C, T, H, W), the clip with
+the hole as ``first_fill`` leaves it. ``hole``: (B, 1, T, H, W), 1 where the clip is unknown.
+``sigma``: (B, 1, 1, 1, 1). ``level``: (B,), the noise level as the schedule names it. The answer is
+the clean clip, (B, C, T, H, W).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.volume import Shot
 from infusion_ofx.engine.wiener import wiener
 
-__all__ = ["LightNetwork", "PaperNetwork", "build", "weight_count"]
+__all__ = ["LightNetwork", "Network", "PaperNetwork", "build", "weight_count"]
 
 
-def build(recipe: Recipe, shot: Shot, device: torch.device | str = "cpu") -> nn.Module:
+def build(recipe: Recipe, shot: Shot, device: torch.device | str = "cpu") -> Network:
     """The network that a recipe names, for one shot, in the memory layout that convolutions
     like."""
     channels = len(shot.low)
-    network: nn.Module
+    network: Network
     if recipe.network == "paper":
         network = PaperNetwork(channels, recipe.width, recipe.levels)
     else:
@@ -45,7 +45,18 @@ def weight_count(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
-class PaperNetwork(nn.Module):
+class Network(nn.Module):
+    """What both have in common."""
+
+    def first_fill(self, known: Tensor, hole: Tensor) -> Tensor:
+        """What the network is shown of the clean clip, whatever the noise: here what is known.
+
+        known: (B, C, T, H, W), 0 in the hole. hole: (B, 1, T, H, W), 1 = unknown.
+        """
+        return known
+
+
+class PaperNetwork(Network):
     """The 3-D U-Net of Cherel et al. (arXiv 2311.01090, section 4 and its supplement).
 
     Plain 3x3x3 convolutions with ReLU, max-pooling in space only, nearest-neighbour upsampling,
@@ -62,13 +73,13 @@ class PaperNetwork(nn.Module):
         self.last = nn.Conv3d(width, channels, 3, padding=1)
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the pooling needs."""
         noisy = _scaled(x, sigma)
         planes = _sinusoids(level, 16, base=10_000.0)[:, :, None, None, None]
         planes = planes.expand(-1, -1, *noisy.shape[2:])
-        x, undo = _pad(torch.cat([known, noisy, hole, planes], 1), self.multiple)
+        x, undo = _pad(torch.cat([first, noisy, hole, planes], 1), self.multiple)
         x = functional.relu(self.first(x))
         skips = []
         for pair in self.down:
@@ -81,10 +92,10 @@ class PaperNetwork(nn.Module):
         return undo(self.last(x))
 
 
-class LightNetwork(nn.Module):
+class LightNetwork(Network):
     """Our network: a linear guess, and a U-Net that mends it, most of it at half resolution.
 
-    The guess is the smooth fill with what a Wiener filter finds in the noisy clip (wiener.py). The
+    The guess is the first fill with what a Wiener filter finds in the noisy clip (wiener.py). The
     U-Net starts as nothing, so that training starts from a good denoiser and not from noise, and
     what it adds is scaled as the noise is (Karras et al., arXiv 2206.00364), since the less noise,
     the less there is to mend.
@@ -99,6 +110,7 @@ class LightNetwork(nn.Module):
     """
 
     doubt: Tensor
+    picture: Tensor
 
     def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
         super().__init__()
@@ -121,10 +133,10 @@ class LightNetwork(nn.Module):
         self.last = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """See the module's text. Any size: the input is padded to what the strides need."""
-        guess = self.guess(x, known, hole, sigma)
+        guess = self.guess(x, first, hole, sigma)
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         style = self.embed(_sinusoids(level, 64, base=1000.0))
         x = self.first(_fold(x))
@@ -140,11 +152,14 @@ class LightNetwork(nn.Module):
         believed = share * (1 - self.doubt * share)
         return guess + believed * undo(_unfold(self.last(x))).float()
 
-    def guess(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
+    def first_fill(self, known: Tensor, hole: Tensor) -> Tensor:
+        """What is known, and in the hole what goes on from it (krige.py)."""
+        return krige(known, hole, self.picture)
+
+    def guess(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
         """The clean clip as the linear guess has it, without the U-Net."""
         texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
-        smooth = krige(known, hole, texture.picture)
-        return wiener(x, smooth, hole, sigma, texture)
+        return wiener(x, first, hole, sigma, texture)
 
 
 class ResidualBlock(nn.Module):

@@ -10,16 +10,16 @@ __all__ = ["denoise", "known_loss", "level_weight"]
 
 
 def denoise(
-    network: nn.Module, schedule: Schedule, x: Tensor, known: Tensor, hole: Tensor, u: Tensor
+    network: nn.Module, schedule: Schedule, x: Tensor, first: Tensor, hole: Tensor, u: Tensor
 ) -> Tensor:
     """The network's clean clip for the noisy clip ``x = clean + sigma n``. Training and sampling
     both come through here, so that they cannot disagree.
 
-    x, known: (B, C, T, H, W), known is 0 in the hole. hole: (B, 1, T, H, W), 1 = unknown. u: (B,).
-    Returns float32, (B, C, T, H, W).
+    x: (B, C, T, H, W). first: the same shape, the clean clip with the network's ``first_fill`` in
+    the hole. hole: (B, 1, T, H, W), 1 = unknown. u: (B,). Returns float32, (B, C, T, H, W).
     """
     sigma = schedule.sigma(u)[:, None, None, None, None]
-    clean: Tensor = network(x, known, hole, sigma, schedule.level(u))
+    clean: Tensor = network(x, first, hole, sigma, schedule.level(u))
     return clean.float()
 
 

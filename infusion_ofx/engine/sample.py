@@ -9,39 +9,51 @@ import torch
 from torch import Tensor, nn
 
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.network import LightNetwork
+from infusion_ofx.engine.network import LightNetwork, Network
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import Schedule, ancestral, make
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume, cut, rest
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["AT_ONCE", "batches", "sample_step", "start"]
+__all__ = ["AT_ONCE", "batches", "first_fill", "sample_step", "start"]
 
 AT_ONCE = 2**20
 """Most pixels times frames of several windows together; a single one may be larger."""
 
 
 @torch.no_grad()
-def start(x: Volume, shot: Shot, plan: Plan, recipe: Recipe, *, seed: int) -> None:
-    """Makes of ``x``, of ``plan.sampled`` and all 0, the noisiest clip.
+def first_fill(first: Volume, network: Network, shot: Shot, plan: Plan) -> None:
+    """Makes of ``first``, of ``plan.sampled``, what the network is shown of the clean clip at every
+    step: what is known, and its first fill of the hole."""
 
-    Noise alone, as published, where nothing else can show through it; else noise over the smooth
+    def look(hole: Tensor, windows: Sequence[Window]) -> Tensor:
+        return network.first_fill(cut(shot.clean, windows, shot.device) * (1 - hole), hole)
+
+    for i, found, _ in _joined(shot, plan, look):
+        clean, hole = _within(shot, i, first.boxes[i])
+        first.data[i].copy_(torch.where(hole > 0, found, clean))
+        rest(first)
+
+
+@torch.no_grad()
+def start(x: Volume, first: Volume, shot: Shot, recipe: Recipe, *, seed: int) -> None:
+    """Makes of ``x``, of the same boxes as the first fill, the noisiest clip.
+
+    Noise alone, as published, where nothing else can show through it; else noise over the first
     fill, which is what a clip looks like from there.
     """
     schedule = make(recipe)
     sigma = _sigma(schedule, schedule.grid(recipe.sampling_steps)[0].item())
-    if recipe.network == "paper":
-        for i, box in enumerate(x.boxes):
-            x.data[i].copy_(_noise(shot, i, box, seed, 0) * (1 + sigma**2) ** 0.5)
-            x.rest()
-        return
-    for i, smooth, _ in _joined(shot, plan, lambda known, hole, windows: push_pull(known, hole)):
-        x.data[i].copy_(smooth + _noise(shot, i, x.boxes[i], seed, 0) * sigma)
-        x.rest()
+    for i, box in enumerate(x.boxes):
+        noise = _noise(shot, i, box, seed, 0)
+        if recipe.network == "paper":
+            x.data[i].copy_(noise * (1 + sigma**2) ** 0.5)
+        else:
+            x.data[i].copy_(first.data[i].to(shot.device) + noise * sigma)
+        rest(x, first)
 
 
 @torch.no_grad()
@@ -49,6 +61,7 @@ def sample_step(
     network: nn.Module,
     x: Volume,
     clean: Volume,
+    first: Volume,
     shot: Shot,
     plan: Plan,
     recipe: Recipe,
@@ -62,7 +75,7 @@ def sample_step(
 
     x, clean: the clip and the newest estimate of the clean clip, both of ``plan.sampled``. Each
     frame of them changes as soon as no window is left that looks at it, so that no more than the
-    two is held, whatever the shot's length.
+    two is held, whatever the shot's length. first: what ``first_fill`` made.
 
     places: where in the schedule x is, and where it goes; None is the clean clip. Above 1, where
     the network was not trained, its linear guess stands for it. call: the number of this step in
@@ -79,13 +92,13 @@ def sample_step(
     then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)
 
-    def estimate(known: Tensor, hole: Tensor, windows: Sequence[Window]) -> Tensor:
-        noisy = cut(x, windows, shot.device)
+    def estimate(hole: Tensor, windows: Sequence[Window]) -> Tensor:
+        noisy, given = (cut(volume, windows, shot.device) for volume in (x, first))
         u = torch.full([len(windows)], places[0], device=hole.device)
         if places[0] > 1 and isinstance(network, LightNetwork):
-            return network.guess(noisy, known, hole, schedule.sigma(u)[:, None, None, None, None])
+            return network.guess(noisy, given, hole, schedule.sigma(u)[:, None, None, None, None])
         with compute.autocast():
-            return denoise(network, schedule, noisy, known, hole, u)
+            return denoise(network, schedule, noisy, given, hole, u)
 
     for i, found, weight in _joined(shot, plan, estimate):
         ahead = held = _held(shot, i, x.boxes[i], found, weight)
@@ -96,21 +109,23 @@ def sample_step(
             moved += spread * _noise(shot, i, x.boxes[i], seed, call + 1)
         x.data[i].copy_(moved)
         clean.data[i].copy_(held)
-        rest(x, clean)
+        rest(x, clean, first)
 
 
 def _joined(
-    shot: Shot, plan: Plan, look: Callable[[Tensor, Tensor, Sequence[Window]], Tensor]
+    shot: Shot, plan: Plan, look: Callable[[Tensor, Sequence[Window]], Tensor]
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """What ``look`` sees in the windows, joined: frame by frame, as soon as no window is left that
-    shows it, its place in the plan's lists, its picture, and how much was seen of each pixel."""
+    """What ``look`` sees in windows, given their holes, joined: frame by frame, as soon as no
+    window is left that shows it, its place in the plan's lists, its picture, and how much was seen
+    of each pixel."""
     channels, device = len(shot.low), shot.device
     order = list(batches(plan.windows))
     last = {i: n for n, windows in enumerate(order) for w in windows for i in w.frames}
     open_: dict[int, tuple[Volume, Volume]] = {}
     for n, windows in enumerate(order):
-        clean, hole = shot.cut(windows)
-        seen = look(clean * (1 - hole), hole, windows)
+        hole = cut(shot.hole, windows, device)
+        seen = look(hole, windows)
+        shot.rest()
         for window, estimate in zip(windows, seen, strict=True):
             share = taper(window, device)
             for i in window.frames:
@@ -143,9 +158,15 @@ def batches(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
 
 def _held(shot: Shot, i: int, box: Box, found: Tensor, weight: Tensor) -> Tensor:
     """The estimate of one frame where the hole is, held to the known range; the truth elsewhere."""
-    clean, hole = (volume.view(i, box).to(shot.device) for volume in (shot.clean, shot.hole))
+    clean, hole = _within(shot, i, box)
     free = hole * (weight > 0)
     return torch.where(free > 0, _clamped(shot, found), clean)
+
+
+def _within(shot: Shot, i: int, box: Box) -> tuple[Tensor, Tensor]:
+    """The clean clip and the hole of one frame, within a box of it."""
+    clean, hole = (volume.view(i, box).to(shot.device) for volume in (shot.clean, shot.hole))
+    return clean, hole
 
 
 def _clamped(shot: Shot, estimate: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine.blocks import Blocks
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.holes import training_holes
+from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.objective import denoise, known_loss, level_weight
 from infusion_ofx.engine.recipe import Recipe
@@ -98,7 +99,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         optimizer: torch.optim.Optimizer,
         shot: Shot,
         recipe: Recipe,
@@ -134,9 +135,8 @@ class Trainer:
         frames, height, width = batch.clean.shape[2:]
         across = 1 if self.recipe.network == "paper" else 2  # of the finest convolution's pixels
         with self.compute.autocast(frames, -(-height // across) * -(-width // across)):
-            return denoise(
-                self.network, self.schedule, batch.noisy, batch.known, batch.unseen, batch.u
-            )
+            first = self.network.first_fill(batch.known, batch.unseen)
+            return denoise(self.network, self.schedule, batch.noisy, first, batch.unseen, batch.u)
 
     def fit_now(self, batch: Batch) -> Tensor:
         """The part of a step that is the same work each time, with nothing from the host in it."""
