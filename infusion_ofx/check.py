@@ -195,8 +195,9 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
 
     def sample() -> None:
         sample_step(
-            network, x, clean, first, shot, small, recipe, (0.5, 0.4), 0, seed=0, compute=compute
-        )
+            network, x=x, clean=clean, first=first, shot=shot, plan=small, recipe=recipe,
+            places=(0.5, 0.4), call=0, seed=0, compute=compute,
+        )  # fmt: skip
 
     passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):

@@ -30,13 +30,13 @@ class Pupil(LightNetwork):
 
     learnt = 0.0
 
-    def guess(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
+    def guess(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
         return torch.full_like(x, FLAT + 1)
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
-        return self.guess(x, known, hole, sigma) - self.learnt
+        return self.guess(x, first, hole, sigma) - self.learnt
 
 
 SHOT = shot_of(torch.full((1, 1, 2, 24, 24), FLAT))

@@ -39,8 +39,8 @@ class Answer(Network):
         super().__init__()
         self.answer = answer
 
-    def forward(self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor) -> Any:
-        self.seen = x, known, hole, sigma
+    def forward(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor) -> Any:
+        self.seen = x, first, hole, sigma
         return self.answer.expand_as(x)
 
 

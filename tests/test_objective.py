@@ -30,10 +30,10 @@ class Spy(nn.Module):
     """Keeps what it is shown and answers with zeros."""
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """The networks' way to be called."""
-        self.x, self.known, self.hole, self.sigma, self.level = x, known, hole, sigma, level
+        self.x, self.first, self.hole, self.sigma, self.level = x, first, hole, sigma, level
         return torch.zeros_like(x)
 
 
@@ -97,7 +97,7 @@ def test_a_network_is_told_the_noise_of_each_clip_of_the_batch(places: list[floa
     for schedule in (LinearBeta(), LogUniform(0.06, 12.0, 40.0)):
         spy = Spy()
         denoise(spy, schedule, x, x + 1, hole, u)
-        assert spy.x is x and torch.equal(spy.known, x + 1) and spy.hole is hole
+        assert spy.x is x and torch.equal(spy.first, x + 1) and spy.hole is hole
         assert torch.equal(spy.sigma.flatten(), schedule.sigma(u))
         assert spy.sigma.shape == (len(places), 1, 1, 1, 1)
         assert torch.equal(spy.level, schedule.level(u))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine import sample
 from infusion_ofx.engine.compute import Compute
@@ -69,7 +69,7 @@ class Answer(Network):
         self.answer = answer
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """The networks' way to be called."""
         return self.answer(x, sigma)
@@ -92,7 +92,7 @@ def _first(shot: Shot, plan: Plan, recipe: Recipe = SMALL) -> Volume:
 
 
 def _step(
-    network: nn.Module,
+    network: Network,
     x: Volume,
     before: Volume | None,
     shot: Shot,
@@ -109,13 +109,17 @@ def _step(
     x, before = (
         Volume(volume.boxes, [frame.clone() for frame in volume.data]) for volume in (x, before)
     )
-    first = _first(shot, plan)
-    sample_step(network, x, before, first, shot, plan, recipe, places, call, seed=0, compute=CPU)
+    first = Volume.zeros(plan.sampled, 3, shot.device)
+    first_fill(first, network, shot, plan)
+    sample_step(
+        network, x=x, clean=before, first=first, shot=shot, plan=plan, recipe=recipe,
+        places=places, call=call, seed=0, compute=CPU,
+    )  # fmt: skip
     return x, before
 
 
 def _chain(
-    network: nn.Module, shot: Shot, plan: Plan, recipe: Recipe, x: Volume | None = None
+    network: Network, shot: Shot, plan: Plan, recipe: Recipe, x: Volume | None = None
 ) -> Volume:
     x, before = x or _start(shot, plan, recipe), None
     grid: list[float | None] = [*make(recipe).grid(recipe.sampling_steps).tolist(), None]
@@ -284,7 +288,10 @@ def test_a_step_changes_its_clips_where_they_lie(tmp_path: Path) -> None:
         for here, there in zip(own.data, given_.data, strict=True):
             here.copy_(there)
     first = _first(shot, plan)
-    sample_step(network, one, other, first, shot, plan, OURS, places, 3, seed=0, compute=CPU)
+    sample_step(
+        network, x=one, clean=other, first=first, shot=shot, plan=plan, recipe=OURS,
+        places=places, call=3, seed=0, compute=CPU,
+    )  # fmt: skip
     for own, found in zip((one, other), wanted, strict=True):
         assert all(map(torch.equal, own.data, found.data))
 
@@ -313,8 +320,9 @@ def test_no_more_than_two_windows_of_frames_are_joined_at_once(
     monkeypatch.setattr(sample, "_zeros", zeros)
     monkeypatch.setattr(sample, "_held", closed)
     sample_step(
-        constant(0.7), x, clean, first, shot, plan, OURS, (1.0, 0.5), 0, seed=0, compute=CPU
-    )
+        constant(0.7), x=x, clean=clean, first=first, shot=shot, plan=plan, recipe=OURS,
+        places=(1.0, 0.5), call=0, seed=0, compute=CPU,
+    )  # fmt: skip
     assert open_ == 0 and 6 <= most <= 12
 
 

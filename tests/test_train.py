@@ -53,10 +53,10 @@ class Gain(Network):
         self.weight = nn.Parameter(torch.tensor(0.5))
 
     def forward(
-        self, x: Tensor, known: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """The networks' way to be called."""
-        self.known, self.hole, self.level = known, hole, level
+        self.known, self.hole, self.level = first, hole, level
         self.noisy = x / (1 + sigma**2).sqrt()
         return self.weight * self.noisy
 

@@ -12,8 +12,8 @@ from painted import layers, level, random, shot_of, square
 from torch import Tensor
 
 from infusion_ofx.engine.bands import split
+from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.schedule import ancestral
-from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.wiener import wiener
 
@@ -21,52 +21,59 @@ SIZES = st.tuples(st.integers(1, 4), st.integers(1, 70), st.integers(1, 70))
 
 
 @given(SIZES, st.floats(0.001, 100), st.integers(0, 50))
-def test_outside_the_hole_it_is_the_smooth_fill_bit_for_bit(
+def test_outside_the_hole_it_is_the_first_fill_bit_for_bit(
     size: tuple[int, int, int], sigma: float, seed: int
 ) -> None:
-    x, smooth = random(seed, 2, 1, 2, *size)
+    x, first = random(seed, 2, 1, 2, *size)
     hole = (random(seed + 1, 1, 1, *size) > 0).float()
     texture = Texture.measure(shot_of(random(seed, 1, 2, 1, 8, 8)))
-    guess = wiener(x, smooth, hole, level(sigma), texture)
-    assert torch.equal(guess * (1 - hole), smooth * (1 - hole))
+    guess = wiener(x, first, hole, level(sigma), texture)
+    assert torch.equal(guess * (1 - hole), first * (1 - hole))
     assert guess.isfinite().all()
 
 
-def test_without_noise_it_is_the_clip_and_in_much_noise_the_smooth_fill() -> None:
+def test_without_noise_it_is_the_clip_and_in_much_noise_the_first_fill() -> None:
     clip = layers(0)
     hole = square(clip)
-    smooth, texture = push_pull(clip * (1 - hole), hole), Texture.measure(shot_of(clip))
-    clear = wiener(clip, smooth, hole, level(1e-6), texture)
+    texture = Texture.measure(shot_of(clip))
+    first = krige(clip * (1 - hole), hole, texture.picture)
+    clear = wiener(clip, first, hole, level(1e-6), texture)
     assert torch.allclose(clear * hole, clip * hole, atol=1e-4)
     noisy = clip + 1e4 * random(9, *clip.shape)
-    assert torch.allclose(wiener(noisy, smooth, hole, level(1e4), texture), smooth, atol=0.01)
+    assert torch.allclose(wiener(noisy, first, hole, level(1e4), texture), first, atol=0.01)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2, 0.5, 1.0, 3.0])
-def test_it_is_nearer_the_truth_than_the_noisy_clip_and_than_the_smooth_fill(sigma: float) -> None:
+def test_it_is_nearer_the_truth_than_the_noisy_clip_and_than_the_first_fill(sigma: float) -> None:
     clip = layers(0)
     hole = square(clip)
-    smooth, texture = push_pull(clip * (1 - hole), hole), Texture.measure(shot_of(clip, hole))
+    texture = Texture.measure(shot_of(clip, hole))
+    first = krige(clip * (1 - hole), hole, texture.picture)
     x = clip + sigma * random(99, *clip.shape)
 
     def off(guess: Tensor) -> float:
         return (guess - clip)[hole > 0].square().mean().item()
 
-    assert off(wiener(x, smooth, hole, level(sigma), texture)) < min(off(x), off(smooth))
+    assert off(wiener(x, first, hole, level(sigma), texture)) < min(off(x), off(first))
+
+
+def _sampled(first: Tensor, hole: Tensor, texture: Texture, noise: Tensor) -> Tensor:
+    """What a chain by the guess alone makes of noise of 40 over the first fill."""
+    sigmas = [40 * 0.001 ** (i / 50) for i in range(51)] + [0.0]
+    x, before = first + noise, None
+    for i, (now, then) in enumerate(pairwise(sigmas)):
+        guess = wiener(x, first, hole, level(now), texture)
+        ahead = guess if before is None or not then else guess + (guess - before) / 2
+        keep, spread = ancestral(now, then)
+        x = keep * x + (1 - keep) * ahead + spread * random(i, *x.shape)
+        before = guess
+    return x
 
 
 def test_a_chain_of_many_steps_keeps_the_strength_of_each_band() -> None:
     clip = layers(0, frames=6)
     texture, hole = Texture.measure(shot_of(clip)), torch.ones_like(clip)
-    sigmas = [40 * 0.001 ** (i / 50) for i in range(51)] + [0.0]
-    x = sigmas[0] * random(100, *clip.shape)
-    before = None
-    for i, (now, then) in enumerate(pairwise(sigmas)):
-        guess = wiener(x, torch.zeros_like(x), hole, level(now), texture)
-        ahead = guess if before is None or not then else guess + (guess - before) / 2
-        keep, spread = ancestral(now, then)
-        x = keep * x + (1 - keep) * ahead + spread * random(i, *clip.shape)
-        before = guess
+    x = _sampled(torch.zeros_like(clip), hole, texture, 40 * random(100, *clip.shape))
     for ours, theirs in list(zip(split(x), split(clip), strict=True))[:6]:
         assert 0.75 < ours.var().item() / theirs.var().item() < 1.25
 
@@ -88,12 +95,13 @@ def test_a_texture_that_stands_still_is_found_by_all_its_frames_together() -> No
 def test_each_clip_of_a_batch_has_its_own_noise() -> None:
     clip = layers(0, channels=2, side=32)
     hole = square(clip)
-    smooth, texture = push_pull(clip * (1 - hole), hole), Texture.measure(shot_of(clip))
+    texture = Texture.measure(shot_of(clip))
+    first = krige(clip * (1 - hole), hole, texture.picture)
     sigmas = level(0.1), level(2.0)
-    x, fill, holes = (torch.cat([v, v]) for v in (clip, smooth, hole))
+    x, fill, holes = (torch.cat([v, v]) for v in (clip, first, hole))
     both = wiener(x, fill, holes, torch.cat(sigmas), texture)
     for i, sigma in enumerate(sigmas):
-        assert torch.allclose(both[i : i + 1], wiener(clip, smooth, hole, sigma, texture))
+        assert torch.allclose(both[i : i + 1], wiener(clip, first, hole, sigma, texture))
 
 
 def _grain_in_shadows(dark: int) -> tuple[Tensor, Tensor]:
@@ -124,8 +132,8 @@ def test_a_shot_of_few_known_pixels_works(seed: int, known: int) -> None:
     shot = shot_of(clip, hole)
     texture = Texture.measure(shot)
     assert texture.power.isfinite().all()
-    smooth = push_pull(clip * (1 - hole), hole)
-    assert wiener(clip, smooth, hole, level(0.5), texture).isfinite().all()
+    first = krige(clip * (1 - hole), hole, texture.picture)
+    assert wiener(clip, first, hole, level(0.5), texture).isfinite().all()
 
 
 @given(SIZES, st.sampled_from([0.0, -1.0, 1e4]), st.sampled_from([1e-6, 0.06, 3.0, 1e3]))
@@ -144,10 +152,11 @@ def test_a_constant_shot_gives_finite_values(
 def test_it_is_float32_under_bfloat16(seed: int) -> None:
     clip = layers(seed, side=32)
     hole = square(clip)
-    smooth, texture = push_pull(clip * (1 - hole), hole), Texture.measure(shot_of(clip))
-    plain = wiener(clip, smooth, hole, level(0.3), texture)
+    texture = Texture.measure(shot_of(clip))
+    first = krige(clip * (1 - hole), hole, texture.picture)
+    plain = wiener(clip, first, hole, level(0.3), texture)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(wiener(clip, smooth, hole, level(0.3), texture), plain)
+        assert torch.equal(wiener(clip, first, hole, level(0.3), texture), plain)
 
 
 def test_noise_is_kept_out_of_colours_that_the_shot_does_not_have() -> None:

@@ -123,8 +123,8 @@ def spectrum(power: Tensor, frames: int, height: int, width: int) -> Tensor:
     for i, mask in enumerate(masks):
         h, w = mask.shape
         own = by_wave[row(i, len(masks))].T[..., None, None]
-        total[..., :h, :w] += own * mask
-    return total
+        total[..., :h, :w] += own.sqrt() * mask
+    return total.square()
 
 
 # What follows is kept on the device: a CUDA graph may not copy it there.

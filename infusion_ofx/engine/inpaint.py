@@ -140,22 +140,22 @@ class Engine:
         self._keep(stage, fit)
 
     def _sample(self, stage: Stage, on_step: OnStep) -> None:
-        chain = self._chain(stage)
+        chain, seed = self._chain(stage), self._seed(stage.take)
         if chain.step == stage.steps:
             return
-        network, fill = self._trained(trained_by(stage, self.stages)), self._blank()
-        first_fill(fill, network, self.shot, self.plan)
+        network, first = self._trained(trained_by(stage, self.stages)), self._blank()
+        first_fill(first, network, self.shot, self.plan)
         grid = make(self.recipe).grid(self.recipe.sampling_steps).tolist()
         earlier = self.stages[: self.stages.index(stage)]
-        first = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
-        if first + chain.step == 0:
-            start(chain.x, fill, self.shot, self.recipe, seed=self._seed(stage.take))
+        begun = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
+        if begun + chain.step == 0:
+            start(chain.x, first, self.shot, self.recipe, seed=seed)
         while chain.step < stage.steps:
-            call = first + chain.step
+            call = begun + chain.step
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
             sample_step(
-                network, chain.x, chain.clean, fill, self.shot, self.plan, self.recipe, places,
-                call, seed=self._seed(stage.take), compute=self.compute,
+                network, x=chain.x, clean=chain.clean, first=first, shot=self.shot, plan=self.plan,
+                recipe=self.recipe, places=places, call=call, seed=seed, compute=self.compute,
             )  # fmt: skip
             chain.step += 1
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))

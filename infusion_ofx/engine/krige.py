@@ -19,7 +19,7 @@ say least of, and there the smooth fill is safer."""
 TRUST = 0.04
 """Variance, over the texture's, by which a known pixel may be missed: a shot is no even texture."""
 
-RINGS = 2, 4, 8, 16
+NEAR = 2, 4, 8, 16
 """Pixels round the hole; what is within all of them counts fully."""
 
 LEAST_VARIANCE = 1e-7
@@ -71,5 +71,7 @@ def krige(known: Tensor, hole: Tensor, power: Tensor) -> Tensor:
 
 
 def _close(hole: Tensor) -> Tensor:
-    """How much each known pixel counts, 1 beside the hole and 0 from 16 pixels on; 0 in it."""
-    return torch.stack([grown(hole, by) for by in RINGS]).mean(0) * (1 - hole)
+    """How much each known pixel counts: 1 at most two pixels from where the hole is in any frame, 0
+    more than 16 from there, and 0 in it."""
+    anywhere = hole.amax(2, keepdim=True)
+    return torch.stack([grown(anywhere, by) for by in NEAR]).mean(0) * (1 - hole)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import LightNetwork, Network
@@ -58,7 +58,8 @@ def start(x: Volume, first: Volume, shot: Shot, recipe: Recipe, *, seed: int) ->
 
 @torch.no_grad()
 def sample_step(
-    network: nn.Module,
+    network: Network,
+    *,
     x: Volume,
     clean: Volume,
     first: Volume,
@@ -67,7 +68,6 @@ def sample_step(
     recipe: Recipe,
     places: tuple[float, float | None],
     call: int,
-    *,
     seed: int,
     compute: Compute,
 ) -> None:

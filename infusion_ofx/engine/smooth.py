@@ -1,4 +1,4 @@
-"""The smoothest fill: what a hole looks like from far away. Our network starts from it."""
+"""The smoothest fill: what a hole looks like from far away. Our first fill starts from it."""
 
 from __future__ import annotations
 

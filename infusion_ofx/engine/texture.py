@@ -50,7 +50,7 @@ MOST_CLIPS, SIDE = 6, 256
 @dataclass(frozen=True)
 class Texture:
     """How strong each band is, how fast it changes and how its colours go together, where the shot
-    is so bright; as far as the smooth fill does not tell it already (untold.py).
+    is so bright, and how much of it the first fill leaves to be found (untold.py).
 
     Grain is strong in the shadows of a fire and flames are smooth: one figure for both would keep
     noise in the flames or wipe the grain. And where red is at its brightest, brightness and hue
@@ -67,10 +67,10 @@ class Texture:
     """(BANDS + 1, SHADES, C, C): unit columns, the directions in which a band's colours vary
     independently."""
     left: Tensor
-    """(BANDS + 1, RATES, DEPTHS): the share of it that the smooth fill leaves to be found."""
+    """(BANDS + 1, RATES, DEPTHS): the share of it that the first fill leaves to be found."""
     picture: Tensor
     """(BANDS + 1, RATES, C): variances of the channels, all shades together, and of all that there
-    is, whether the smooth fill tells it or not."""
+    is, whether the first fill tells it or not."""
     ends: Tensor
     """(2,): the brightness at which the first shade begins, and at which the last one ends."""
 
@@ -114,8 +114,7 @@ class Texture:
         B)."""
         power = self.left[band][..., None, None] * self.power[band][:, None]
         power = power.clamp_min(LEAST_POWER)[:, None]
-        axes = self.axes[band]
-        share = power / (power + noise[..., None, None, None])
+        share, axes = power / (power + noise[..., None, None, None]), self.axes[band]
         return (axes * share[..., None, :]) @ axes.mT
 
 

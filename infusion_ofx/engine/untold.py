@@ -1,6 +1,6 @@
-"""Untold: what of a texture's bands the smooth fill of a hole does not tell already.
+"""Untold: what of a texture's bands the first fill of a hole does not tell already.
 
-The linear guess looks for what is missing between the smooth fill and the picture, not for the
+The linear guess looks for what is missing between the first fill and the picture, not for the
 picture's own bands: of shapes as wide as the hole its surroundings tell most, and a guess that
 expected all of them anew would make the fill too bright here and too dark there; and beside the
 border they tell of all. How much is told depends on the shape of the hole, on how it moves and on
@@ -11,7 +11,7 @@ with the shot's strength in each band and at each rate, behind the shot's own ho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ DRAWS = 4
 
 
 def untold(holes: Sequence[Tensor], power: Tensor) -> Tensor:
-    """The share of the texture's variance that the smooth fill leaves to be found: (BANDS + 1,
+    """The share of the texture's variance that the first fill leaves to be found: (BANDS + 1,
     RATES, DEPTHS), in [0, 1], and 1 where a band has none.
 
     holes: (1, 1, T, H, W) each, 1 = unknown, all of the same length. power: (BANDS + 1, RATES), the
@@ -38,30 +38,35 @@ def untold(holes: Sequence[Tensor], power: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(key("untold"))
     for hole in holes:
         strength = spectrum(power[..., None], *hole.shape[2:]).sqrt()
-        share, depth = hole, depths(hole)
-        places = []
-        for band in split(hole):
-            if band.shape[2:] != share.shape[2:]:
-                share, depth = pooled(share), pooled(depth)
-            places.append(_places(depth, share))
+        places = _places(hole)
         for _ in range(DRAWS):
-            plain = torch.randn(hole.shape, generator=generator).to(power.device)
-            clip = from_waves(strength * plain)
+            clip = from_waves(
+                strength * torch.randn(hole.shape, generator=generator).to(power.device)
+            )
             off = clip - krige(clip * (1 - hole), hole, power[..., None])
             for total, part in ((true, clip), (left, off)):
-                bands = split(part)
-                for i, (band, at) in enumerate(zip(bands, places, strict=True)):
-                    total[row(i, len(bands))] += by_rate(band).square().flatten(1) @ at
-    shares: Tensor = (left / true).clamp(0, 1)
-    ways = range(DEPTHS), reversed(range(DEPTHS))
-    for one, other in chain(*(pairwise(way) for way in ways)):  # no hole so deep: as beside it
-        shares[..., other] = torch.where(
-            shares[..., other].isnan(), shares[..., one], shares[..., other]
-        )
+                for i, (band, at) in enumerate(zip(split(part), places, strict=True)):
+                    total[row(i, len(places))] += by_rate(band).square().flatten(1) @ at
+    return _filled((left / true).clamp(0, 1))
+
+
+def _places(hole: Tensor) -> list[Tensor]:
+    """Which places of each band's picture are how deep in the hole: (places, DEPTHS), 1 or 0."""
+    share, depth = hole, depths(hole)
+    found: list[Tensor] = []
+    for band in split(hole):
+        if band.shape[2:] != share.shape[2:]:
+            share, depth = pooled(share), pooled(depth)
+        at = depth.flatten().round()[:, None] == torch.arange(DEPTHS, device=hole.device)
+        found.append((at & (share.flatten() > 0.5)[:, None]).float())
+    return found
+
+
+def _filled(shares: Tensor) -> Tensor:
+    """Shares with those of depths that no hole has, NaN, taken from the nearest that one has."""
+    shares = shares.clone()
+    for way in (range(DEPTHS), reversed(range(DEPTHS))):
+        for one, other in pairwise(way):
+            none = shares[..., other].isnan()
+            shares[..., other] = torch.where(none, shares[..., one], shares[..., other])
     return shares.nan_to_num(1.0)
-
-
-def _places(depth: Tensor, share: Tensor) -> Tensor:
-    """Which places in the hole are how deep: (places, DEPTHS), 1 or 0."""
-    deep = depth.flatten().round()[:, None] == torch.arange(DEPTHS, device=depth.device)
-    return (deep & (share.flatten() > 0.5)[:, None]).float()

@@ -1,7 +1,7 @@
 """The best linear guess at a noisy clip: what our network starts from and mends.
 
 A network that has to bring the picture through from its noisy input spends its first hundreds of
-steps on learning to. A Wiener filter does it at once: cut the difference from the smooth fill into
+steps on learning to. A Wiener filter does it at once: cut the difference from the first fill into
 bands of detail and rates of change, and keep of each the share that is likely to be picture, given
 the noise level and what the shot's own are like (Wiener 1949; by bands: Donoho and Johnstone 1994).
 The network adds what a linear filter cannot know.
@@ -22,15 +22,15 @@ __all__ = ["wiener"]
 
 
 @torch.no_grad()  # and pooling and interpolation have no repeatable backward pass on a GPU
-def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Texture) -> Tensor:
-    """The linear estimate of the clean clip in the hole; outside it ``smooth`` as it is.
+def wiener(x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, texture: Texture) -> Tensor:
+    """The linear estimate of the clean clip in the hole; outside it ``first`` as it is.
 
-    x: (B, C, T, H, W), clean + sigma n. smooth: the same shape, equal to the clean clip outside the
+    x: (B, C, T, H, W), clean + sigma n. first: the same shape, equal to the clean clip outside the
     hole. hole: (B, 1, T, H, W). sigma: (B, 1, 1, 1, 1). From the coarsest band to the finest, since
     the coarser ones say how bright it is.
     """
     with torch.autocast(x.device.type, enabled=False):
-        below, bands = split(smooth), split((x - smooth) * hole)
+        below, bands = split(first), split((x - first) * hole)
         even = noise(*x.shape[2:], x.device)
         levels = even[..., None] * sigma.flatten().square()  # band, rate, clip
         deep = _at(bands, depths(hole))
@@ -43,7 +43,7 @@ def wiener(x: Tensor, smooth: Tensor, hole: Tensor, sigma: Tensor, texture: Text
             kept = texture.kept(own, levels[own])
             estimate = estimate + _through(kept, deep[i], shades, by_rate(bands[i]))
             shown = shown + below[i]
-        return smooth + estimate * hole
+        return first + estimate * hole
 
 
 def _at(bands: Sequence[Tensor], depth: Tensor) -> list[Tensor]:
