@@ -11,6 +11,7 @@ from painted import random
 from infusion_ofx.engine.bands import (
     BANDS,
     RATES,
+    at_each,
     by_rate,
     enlarged,
     from_waves,
@@ -38,6 +39,15 @@ def test_bands_join_to_the_clip_that_was_split(
     for fine, alike, coarse in zip(bands[::2], bands[1::2], bands[2::2], strict=False):
         assert fine.shape == alike.shape
         assert list(coarse.shape[3:]) == [-(-side // 2) for side in fine.shape[3:]]
+
+
+@given(SIZES)
+def test_a_clip_at_each_of_its_bands_is_of_their_size_and_as_bright(
+    size: tuple[int, int, int],
+) -> None:
+    bands = split(random(0, 1, 2, *size))
+    for flat, band in zip(at_each(torch.ones(1, 1, *size), bands), bands, strict=True):
+        assert flat.shape[2:] == band.shape[2:] and (flat == 1).all()
 
 
 def test_a_flat_clip_is_in_what_is_left_alone() -> None:

@@ -56,7 +56,7 @@ class Gain(Network):
         self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
         """The networks' way to be called."""
-        self.known, self.hole, self.level = first, hole, level
+        self.first, self.hole, self.level = first, hole, level
         self.noisy = x / (1 + sigma**2).sqrt()
         return self.weight * self.noisy
 
@@ -139,7 +139,7 @@ def test_a_published_training_step_is_as_published(interval: int) -> None:
         kept = alpha_bar[t].item()
         noises.append((network.noisy - kept**0.5 * clean) / (1 - kept) ** 0.5)
         assert ((network.hole >= hole) & (network.hole <= 1)).all()
-        assert torch.equal(network.known, clean * (1 - network.hole))
+        assert torch.equal(network.first, clean * (1 - network.hole))
         published = ((1 - hole) * (clean - reference * network.noisy) ** 2).mean()
         assert loss == pytest.approx(published.item(), rel=1e-4)
         adam.zero_grad()

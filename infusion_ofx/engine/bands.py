@@ -9,6 +9,7 @@ its neighbours'; a chain of many steps multiplies what goes astray.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional
 __all__ = [
     "BANDS",
     "RATES",
+    "at_each",
     "by_rate",
     "enlarged",
     "from_waves",
@@ -75,6 +77,16 @@ def pooled(clip: Tensor) -> Tensor:
     """Averages of two by two pixels of (B, C, T, H, W); of what there is at the borders."""
     size = [1, *(min(2, side) for side in clip.shape[3:])]
     return functional.avg_pool3d(clip, size, ceil_mode=True)
+
+
+def at_each(clip: Tensor, bands: Sequence[Tensor]) -> list[Tensor]:
+    """A clip (B, C, T, H, W) pooled to the size of each of its bands."""
+    found = []
+    for band in bands:
+        if band.shape[2:] != clip.shape[2:]:
+            clip = pooled(clip)
+        found.append(clip)
+    return found
 
 
 def enlarged(small: Tensor, like: Tensor) -> Tensor:

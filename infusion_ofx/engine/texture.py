@@ -8,19 +8,19 @@ from functools import reduce
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from infusion_ofx.engine.bands import (
     BANDS,
     RATES,
+    at_each,
     by_rate,
     enlarged,
     join,
-    pooled,
     row,
     split,
     white,
 )
+from infusion_ofx.engine.depth import grown
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.untold import untold
 from infusion_ofx.engine.volume import Shot, cut
@@ -102,7 +102,7 @@ class Texture:
         shot.rest()
         picture = torch.stack(usual)
         left = untold(holes, picture.sum(2))
-        return cls(power.transpose(1, 2), axes, left, picture, ends)
+        return cls(power.transpose(1, 2).clamp_min(LEAST_POWER), axes, left, picture, ends)
 
     def shades(self, below: Tensor) -> Tensor:
         """Which shade each pixel has, (B, T, H, W), by what is below a band, (B, C, T, H, W)."""
@@ -199,15 +199,11 @@ def _rows(shot: Shot, clips: list[Window], *, near: bool) -> list[_Row]:
 def _samples(clean: Tensor, hole: Tensor, close: bool) -> Iterator[_Row]:
     """Known values of each band of a clip. close: only near the hole."""
     bands = split(push_pull(clean, hole))
-    share = 1 - hole  # of each pooled pixel that is known
-    near = torch.ones_like(hole)
-    if close:
-        near = functional.max_pool3d(hole, (1, 2 * NEAR + 1, 2 * NEAR + 1), 1, (0, NEAR, NEAR))
-    for i, band in enumerate(bands):
+    shares = at_each(1 - hole, bands)  # of each pooled pixel that is known
+    nears = at_each(grown(hole, NEAR) if close else torch.ones_like(hole), bands)
+    for i, (band, share, near) in enumerate(zip(bands, shares, nears, strict=True)):
         last = i == len(bands) - 1
         below = band if last else enlarged(join(bands[i + 1 :]), band)
-        if band.shape[2:] != share.shape[2:]:
-            share, near = pooled(share), pooled(near)
         known = (share > 0.5)[0, 0]
         chosen = known & (near[0, 0] > 0)
         values = torch.cat([below[0, :1], band[0], *by_rate(band)[:, 0]])

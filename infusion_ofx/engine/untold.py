@@ -1,9 +1,9 @@
 """Untold: what of a texture's bands the first fill of a hole does not tell already.
 
 The linear guess looks for what is missing between the first fill and the picture, not for the
-picture's own bands: of shapes as wide as the hole its surroundings tell most, and a guess that
-expected all of them anew would make the fill too bright here and too dark there; and beside the
-border they tell of all. How much is told depends on the shape of the hole, on how it moves and on
+picture's own bands: of shapes as wide as the hole its surroundings tell most, and of what is beside
+the border almost all, and a guess that expected all of that anew would make the fill too bright
+here and too dark there. How much is told depends on the shape of the hole, on how it moves and on
 how fast the texture changes, and on nothing else; so it is measured on a texture that is made up,
 with the shot's strength in each band and at each rate, behind the shot's own hole.
 """
@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from infusion_ofx.engine.bands import by_rate, from_waves, pooled, row, spectrum, split
+from infusion_ofx.engine.bands import at_each, by_rate, from_waves, row, spectrum, split
 from infusion_ofx.engine.depth import DEPTHS, depths
 from infusion_ofx.engine.krige import krige
 from infusion_ofx.engine.noise import key
@@ -52,11 +52,8 @@ def untold(holes: Sequence[Tensor], power: Tensor) -> Tensor:
 
 def _places(hole: Tensor) -> list[Tensor]:
     """Which places of each band's picture are how deep in the hole: (places, DEPTHS), 1 or 0."""
-    share, depth = hole, depths(hole)
-    found: list[Tensor] = []
-    for band in split(hole):
-        if band.shape[2:] != share.shape[2:]:
-            share, depth = pooled(share), pooled(depth)
+    bands, found = split(hole), list[Tensor]()
+    for share, depth in zip(at_each(hole, bands), at_each(depths(hole), bands), strict=True):
         at = depth.flatten().round()[:, None] == torch.arange(DEPTHS, device=hole.device)
         found.append((at & (share.flatten() > 0.5)[:, None]).float())
     return found

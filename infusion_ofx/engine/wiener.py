@@ -9,12 +9,10 @@ The network adds what a linear filter cannot know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from infusion_ofx.engine.bands import by_rate, enlarged, noise, pooled, row, split
+from infusion_ofx.engine.bands import at_each, by_rate, enlarged, noise, row, split
 from infusion_ofx.engine.depth import depths
 from infusion_ofx.engine.texture import Texture
 
@@ -33,7 +31,7 @@ def wiener(x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, texture: Textu
         below, bands = split(first), split((x - first) * hole)
         even = noise(*x.shape[2:], x.device)
         levels = even[..., None] * sigma.flatten().square()  # band, rate, clip
-        deep = _at(bands, depths(hole))
+        deep = [depth[:, 0].round().long() for depth in at_each(depths(hole), bands)]
         estimate, shown = torch.zeros_like(bands[-1]), torch.zeros_like(below[-1])
         for i in reversed(range(len(bands))):
             last = i == len(bands) - 1
@@ -46,22 +44,12 @@ def wiener(x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, texture: Textu
         return first + estimate * hole
 
 
-def _at(bands: Sequence[Tensor], depth: Tensor) -> list[Tensor]:
-    """Depths (B, 1, T, H, W) at the size of each band, (B, T, h, w)."""
-    found = []
-    for band in bands:
-        if band.shape[2:] != depth.shape[2:]:
-            depth = pooled(depth)
-        found.append(depth[:, 0].round().long())
-    return found
-
-
 def _through(kept: Tensor, depth: Tensor, shades: Tensor, rates: Tensor) -> Tensor:
     """The sum of a band's rates (RATES, B, C, T, H, W), each pixel times the matrix of its rate,
     depth and shade; depth, shades: (B, T, H, W)."""
-    clips, depths, count = kept.shape[1:4]
-    first = torch.arange(clips, device=shades.device)[:, None, None, None]
-    kind = ((first * depths + depth) * count + shades).flatten()
+    clips, deepest, count = kept.shape[1:4]
+    clip = torch.arange(clips, device=shades.device)[:, None, None, None]
+    kind = ((clip * deepest + depth) * count + shades).flatten()
     matrices = kept.permute(0, 5, 4, 1, 2, 3).flatten(3)  # rate, column, row, kind
     total = torch.zeros_like(rates[0].transpose(0, 1))
     for columns, rate in zip(matrices, rates, strict=True):
