@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -28,6 +29,9 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 
 __all__ = ["Report", "check"]
+
+TIMED, CALLS = 1.0, 7
+"""A step of each kind is timed for so many seconds, but no more often."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Report:
     """About what the result and the job folder will take."""
     disk_free: int
     seconds: float
-    """Expected time, from two steps timed on this machine."""
+    """Expected time, from steps timed on this machine."""
     notes: list[str]
     """Choices that were made for want of an option, and frames that are missing."""
 
@@ -101,7 +105,7 @@ class Report:
 
 
 def check(job: Job) -> Report:
-    """Says what ``run(job)`` would do. Reads headers and mattes, times two steps, writes nothing.
+    """Says what ``run(job)`` would do. Reads headers and mattes, times a few steps, writes nothing.
 
     Raises:
         JobError: naming every fault at once.
@@ -173,7 +177,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
-    """Expected time for the whole work: one step of each kind, timed on a blank shot."""
+    """Expected time for the whole work: a step of each kind, timed on a blank shot."""
     patches = _seconds_of_patches(recipe, layout, compute, channels) if recipe.patches else 0.0
     if not recipe.steps:
         return patches
@@ -237,14 +241,20 @@ def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:
 
 
 def _timed(action: Callable[[], None], compute: Compute) -> float:
-    """Seconds of a call, after some that set things up: on a GPU a training step is recorded."""
+    """Seconds of a call: the median of several, since other work on the machine comes and goes.
+
+    After some that set things up: on a GPU a training step is recorded.
+    """
     for _ in range(5 if compute.device.type == "cuda" else 1):
         action()
-    compute.wait()
-    began = time.monotonic()
-    action()
-    compute.wait()
-    return time.monotonic() - began
+    times = list[float]()
+    while sum(times) < TIMED and len(times) < CALLS:
+        compute.wait()
+        began = time.monotonic()
+        action()
+        compute.wait()
+        times.append(time.monotonic() - began)
+    return median(times)
 
 
 def _clock(seconds: float) -> str:

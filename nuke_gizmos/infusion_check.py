@@ -21,7 +21,7 @@ from infusion_watch import clock
 __all__ = ["estimate", "faults"]
 
 SECONDS = 60
-"""Longest that Infusion is waited for; it loads torch and times two steps."""
+"""Longest that Infusion is waited for; it loads torch and times some steps."""
 
 
 def faults(node: nuke.Node) -> list[str]:

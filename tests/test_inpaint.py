@@ -212,6 +212,17 @@ def test_a_doubt_that_is_no_whole_number_is_kept_to_the_last_bit(
     assert not _equal(_run(KINDS["draft"], tmp_path / "other"), straight)
 
 
+def test_the_texture_is_measured_once_and_not_by_each_machine_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = KINDS["final"]
+    straight = _run(recipe, tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        _run(recipe, tmp_path / "stopped", _stop_after(1))
+    monkeypatch.delattr("infusion_ofx.engine.texture.Texture.measure")
+    assert _equal(_run(recipe, tmp_path / "stopped"), straight)
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_stage_whose_forerunner_is_not_done_says_so(kind: str, tmp_path: Path) -> None:
     engine = _engine(KINDS[kind], tmp_path)

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.doubt import doubt
+from infusion_ofx.engine.fit import Fit
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import LightNetwork, Network, build
+from infusion_ofx.engine.network import LightNetwork, Network
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.stages import Stage, before, stages, trained_by
-from infusion_ofx.engine.train import Trainer, optimiser
+from infusion_ofx.engine.train import Trainer
 from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import MissingStepError
 from infusion_ofx.patch import OnRound, Settings, fill_blocks
@@ -205,32 +205,24 @@ class Engine:
             chain.made = block.start + made
             chain.x.rest()
 
-    def _fit(self, stage: Stage) -> _Fit:
+    def _fit(self, stage: Stage) -> Fit:
         """A training under way: from its newest checkpoint, or where the one before it ended."""
-        fit = _Fit(*self._untrained(stage.take))
-        kept = checkpoint.newest(self.folder, stage.name)
-        if kept is not None:
-            fit.restore(kept)
-            fit.step = kept.facts["step"]
-        else:
-            earlier = before(stage, self.stages)
-            if earlier is not None:
-                fit.restore(self._needed(earlier))
+        kept, earlier = checkpoint.newest(self.folder, stage.name), before(stage, self.stages)
+        if kept is None:
+            return self._opened(stage.take, None if earlier is None else self._needed(earlier))
+        fit = self._opened(stage.take, kept)
+        fit.step = kept.facts["step"]
         return fit
 
-    def _untrained(self, take: int) -> tuple[Network, torch.optim.Optimizer]:
-        """A network whose first weights depend on the take's seed alone, and its optimiser."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(key(self._seed(take), "weights"))
-            network = build(self.recipe, self._close, self.compute.device)
-        return network, optimiser(network, self.recipe)
-
     def _trained(self, stage: Stage) -> Network:
-        fit, kept = _Fit(*self._untrained(stage.take)), self._needed(stage)
-        fit.restore(kept)
-        if isinstance(fit.network, LightNetwork):
-            fit.network.doubt.fill_(kept.facts["doubt"])
-        return fit.network
+        kept = self._needed(stage)
+        network = self._opened(stage.take, kept).network
+        if isinstance(network, LightNetwork):
+            network.doubt.fill_(kept.facts["doubt"])
+        return network
+
+    def _opened(self, take: int, kept: checkpoint.Kept | None) -> Fit:
+        return Fit.opened(self.recipe, self._close, self._seed(take), self.compute.device, kept)
 
     def _chain(self, stage: Stage) -> _Chain:
         """A sampling under way: from its newest checkpoint, or where the one before it ended."""
@@ -259,7 +251,7 @@ class Engine:
         )
         return _Chain(x, clean, kept.facts["step"], kept.facts["made"])
 
-    def _keep(self, stage: Stage, state: _Fit | _Chain) -> None:
+    def _keep(self, stage: Stage, state: Fit | _Chain) -> None:
         """Writes a checkpoint; its name sorts by progress."""
         path = self.folder / f"{stage.name}-{state.step:07d}.safetensors"
         facts = {"stage": stage.name, **state.facts()}
@@ -277,47 +269,6 @@ class Engine:
                 f"{stage.name} is not done in {str(self.folder)!r}", "run that step first"
             )
         return kept
-
-
-@dataclass
-class _Fit:
-    """A training under way."""
-
-    network: Network
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    doubt: float = 0.0
-    """Of the trained network; 0 until it is."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All that it takes to go on."""
-        found: dict[str, Tensor] = {}
-        for name, weight in self.network.named_parameters():
-            found[f"network.{name}"] = weight
-            for part, tensor in self.optimizer.state.get(weight, {}).items():
-                found[f"optimizer.{name}.{part}"] = tensor
-        return found
-
-    def facts(self) -> dict[str, float]:
-        """What goes with it."""
-        return {"step": self.step, "doubt": self.doubt}
-
-    def rest(self) -> None:
-        """There is nothing to let go of."""
-
-    def restore(self, kept: checkpoint.Kept) -> None:
-        """Takes over weights and the optimiser's memory, not the step nor the doubt."""
-        tensors = kept.tensors
-        weights = dict(self.network.named_parameters())
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(tensors[f"network.{name}"])
-        for name, weight in weights.items():
-            self.optimizer.state[weight] = {
-                part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)
-                for part in ("step", "exp_avg", "exp_avg_sq")
-                if f"optimizer.{name}.{part}" in tensors
-            }
 
 
 @dataclass
@@ -343,8 +294,3 @@ class _Chain:
     def rest(self) -> None:
         """Lets go of the memory of what was looked at."""
         rest(self.x, self.clean)
-
-
-def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:
-    """A tensor in its weight's memory layout, which the fused optimiser takes for granted."""
-    return torch.empty_like(weight).copy_(tensor) if tensor.ndim else tensor.to(weight.device)

@@ -25,15 +25,23 @@ from infusion_ofx.engine.wiener import wiener
 __all__ = ["LightNetwork", "Network", "PaperNetwork", "build", "weight_count"]
 
 
-def build(recipe: Recipe, shot: Shot, device: torch.device | str = "cpu") -> Network:
-    """The network that a recipe names, for one shot, in the memory layout that convolutions
-    like."""
+def build(
+    recipe: Recipe,
+    shot: Shot,
+    device: torch.device | str = "cpu",
+    texture: Texture | None = None,
+) -> Network:
+    """The network that a recipe names, for one shot, in the memory layout that convolutions like.
+
+    texture: the shot's, where it has been measured already.
+    """
     channels = len(shot.low)
     network: Network
     if recipe.network == "paper":
         network = PaperNetwork(channels, recipe.width, recipe.levels)
     else:
-        network = LightNetwork(Texture.measure(shot, recipe.frames), recipe.width, recipe.levels)
+        texture = texture or Texture.measure(shot, recipe.frames)
+        network = LightNetwork(texture, recipe.width, recipe.levels)
     for weight in network.parameters():
         if weight.ndim == 5:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -156,10 +164,14 @@ class LightNetwork(Network):
         """What is known, and in the hole what goes on from it (krige.py)."""
         return krige(known, hole, self.picture)
 
+    @property
+    def texture(self) -> Texture:
+        """What the shot is like near its hole, on the network's device."""
+        return Texture(*(getattr(self, field.name) for field in fields(Texture)))
+
     def guess(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
         """The clean clip as the linear guess has it, without the U-Net."""
-        texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
-        return wiener(x, first, hole, sigma, texture)
+        return wiener(x, first, hole, sigma, self.texture)
 
 
 class ResidualBlock(nn.Module):

@@ -1,0 +1,93 @@
+"""Fit: a network in training, as checkpoints keep it and as it is opened from one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infusion_ofx.engine.checkpoint import Kept
+from infusion_ofx.engine.network import LightNetwork, Network, build
+from infusion_ofx.engine.noise import key
+from infusion_ofx.engine.recipe import Recipe
+from infusion_ofx.engine.texture import Texture
+from infusion_ofx.engine.train import optimiser
+from infusion_ofx.engine.volume import Shot
+
+__all__ = ["Fit"]
+
+
+@dataclass
+class Fit:
+    """A training under way."""
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    doubt: float = 0.0
+    """Of the trained network; 0 until it is."""
+
+    @classmethod
+    def opened(
+        cls, recipe: Recipe, shot: Shot, seed: int, device: torch.device, kept: Kept | None
+    ) -> Fit:
+        """A network as it was kept, or one whose first weights depend on the seed alone, and its
+        optimiser; neither the step nor the doubt that were kept with it.
+
+        The shot's texture is measured once, and kept from then on: another machine's would differ
+        in its last bits.
+        """
+        texture = None if kept is None else _texture(kept.tensors)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(seed, "weights"))
+            network = build(recipe, shot, device, texture)
+        fit = cls(network, optimiser(network, recipe))
+        if kept is not None:
+            fit._restore(kept.tensors)
+        return fit
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that it takes to go on."""
+        found: dict[str, Tensor] = {}
+        for name, weight in self.network.named_parameters():
+            found[f"network.{name}"] = weight
+            for part, tensor in self.optimizer.state.get(weight, {}).items():
+                found[f"optimizer.{name}.{part}"] = tensor
+        if isinstance(self.network, LightNetwork):
+            found |= {f"texture.{name}": part for name, part in vars(self.network.texture).items()}
+        return found
+
+    def facts(self) -> dict[str, float]:
+        """What goes with it."""
+        return {"step": self.step, "doubt": self.doubt}
+
+    def rest(self) -> None:
+        """There is nothing to let go of."""
+
+    def _restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over weights and the optimiser's memory."""
+        weights = dict(self.network.named_parameters())
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(tensors[f"network.{name}"])
+        for name, weight in weights.items():
+            self.optimizer.state[weight] = {
+                part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)
+                for part in ("step", "exp_avg", "exp_avg_sq")
+                if f"optimizer.{name}.{part}" in tensors
+            }
+
+
+def _texture(tensors: Mapping[str, Tensor]) -> Texture | None:
+    """The texture that was kept, in memory of its own, or None where the network has none."""
+    names = [name for name in tensors if name.startswith("texture.")]
+    if not names:
+        return None
+    return Texture(**{name.removeprefix("texture."): tensors[name].clone() for name in names})
+
+
+def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:
+    """A tensor in its weight's memory layout, which the fused optimiser takes for granted."""
+    return torch.empty_like(weight).copy_(tensor) if tensor.ndim else tensor.to(weight.device)
