@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, OnStep, Step
 from infusion_ofx.engine.recipe import RECIPES, Recipe
+from infusion_ofx.engine.train import Trainer
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import MissingStepError
 from infusion_ofx.plan import Plan
@@ -187,27 +189,37 @@ def test_intervals_trained_in_any_order_in_engines_of_their_own_give_the_same(
     assert _equal(_engine(recipe, tmp_path / "farm").fill().data, straight)
 
 
-def test_sampling_calls_a_network_with_its_doubt_and_training_one_without(
+def _doubting(doubt: float) -> Callable[[Trainer], None]:
+    """A trial with a given verdict."""
+
+    def verdict(trainer: Trainer) -> None:
+        trainer.network.get_buffer("doubt").fill_(doubt)
+
+    return verdict
+
+
+def test_sampling_takes_a_network_as_its_trial_left_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 0.25)
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.trial", _doubting(0.25))
     engine = _engine(KINDS["final"], tmp_path)
     shared, first = engine.stages[:2]
     engine.run(shared)
     engine.run(first)
     assert _doubt(engine._trained(shared)) == 0  # nothing is sampled with it
     assert _doubt(engine._trained(first)) == 0.25
-    assert _doubt(engine._fit(first).network) == 0
+    assert not engine._trained(first).training
+    assert engine._fit(first).network.training
 
 
-def test_a_doubt_that_is_no_whole_number_is_kept_to_the_last_bit(
+def test_a_verdict_that_is_no_whole_number_is_kept_to_the_last_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 1 / 3)
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.trial", _doubting(1 / 3))
     straight = _run(KINDS["draft"], tmp_path / "straight")
     with pytest.raises(Interrupted):
         _run(KINDS["draft"], tmp_path / "stopped", _stop_after(KINDS["draft"].steps))
-    monkeypatch.setattr("infusion_ofx.engine.inpaint.doubt", lambda trainer: 0.9)  # not asked again
+    monkeypatch.setattr("infusion_ofx.engine.inpaint.trial", _doubting(0.9))  # not asked again
     assert _equal(_run(KINDS["draft"], tmp_path / "stopped"), straight)
     assert not _equal(_run(KINDS["draft"], tmp_path / "other"), straight)
 

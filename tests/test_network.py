@@ -61,20 +61,50 @@ def _small(kind: str, channels: int = 3) -> Network:
     return network
 
 
-@pytest.mark.parametrize(("sigma", "left"), [(0.01, 0.99), (1.0, 1 - 0.5**0.5), (100.0, 0.0)])
-def test_what_is_doubted_is_held_back_as_far_as_there_is_noise(sigma: float, left: float) -> None:
+def _changes(sigma: float, **buffers: float) -> tuple[tuple[Tensor, Tensor], ...]:
+    """What a network adds to the guess, in training and after it: as it varies over the hole, and
+    its means, (1, C, 1, 1, 1)."""
     network = _small("light")
     assert isinstance(network, LightNetwork)
+    for name, value in buffers.items():
+        network.get_buffer(name).fill_(value)
     x, known, hole, _, level = _inputs((2, 16, 16))
     noise = torch.full((1, 1, 1, 1, 1), sigma)
-    guess = network.guess(x, known, hole, noise)
-    believed = network(x, known, hole, noise, level) - guess
-    network.doubt.fill_(1.0)
-    doubted = network(x, known, hole, noise, level) - guess
-    assert believed.abs().max() > 1e-4
+    found = []
+    for training in (True, False):
+        network.train(training)
+        change = network(x, known, hole, noise, level) - network.guess(x, known, hole, noise)
+        mean = (change * hole).sum((2, 3, 4), keepdim=True) / hole.sum()
+        found.append(((change - mean) * hole, mean))
+    assert all(part.abs().max() > 1e-4 for part in found[0])
+    return tuple(found)
+
+
+SHARES = [(0.05, 0.05), (1.0, 0.5**0.5), (100.0, 1.0)]
+"""Noise, and its share of a clip's spread."""
+
+
+@pytest.mark.parametrize(("sigma", "share"), SHARES)
+def test_what_is_doubted_is_held_back_as_far_as_there_is_noise(sigma: float, share: float) -> None:
+    (learnt, _), (believed, _) = _changes(sigma, doubt=1.0)
     torch.testing.assert_close(
-        doubted, left * believed, rtol=0, atol=1e-3 * believed.abs().max().item()
+        believed, (1 - share) * learnt, rtol=0, atol=1e-3 * learnt.abs().max().item()
     )
+
+
+@pytest.mark.parametrize(("sigma", "share"), SHARES)
+def test_the_less_noise_the_less_a_network_says_how_bright_the_hole_is(
+    sigma: float, share: float
+) -> None:
+    (learnt, wanted), (believed, mean) = _changes(sigma)
+    torch.testing.assert_close(mean, share * wanted, rtol=5e-3, atol=1e-6)
+    torch.testing.assert_close(believed, learnt, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("sigma", "share"), SHARES)
+def test_what_a_network_is_off_by_is_taken_off(sigma: float, share: float) -> None:
+    (_, wanted), (_, mean) = _changes(sigma, bias=0.1)
+    torch.testing.assert_close(mean, share * (wanted - share * 0.1), rtol=5e-3, atol=1e-5)
 
 
 def test_the_published_network_has_the_published_weights() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from infusion_ofx.engine.checkpoint import Kept
-from infusion_ofx.engine.network import LightNetwork, Network, build
+from infusion_ofx.engine.network import Network, build
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.texture import Texture
@@ -26,15 +26,13 @@ class Fit:
     network: Network
     optimizer: torch.optim.Optimizer
     step: int = 0
-    doubt: float = 0.0
-    """Of the trained network; 0 until it is."""
 
     @classmethod
     def opened(
         cls, recipe: Recipe, shot: Shot, seed: int, device: torch.device, kept: Kept | None
     ) -> Fit:
         """A network as it was kept, or one whose first weights depend on the seed alone, and its
-        optimiser; neither the step nor the doubt that were kept with it.
+        optimiser; not the step that was kept with it.
 
         The shot's texture is measured once, and kept from then on: another machine's would differ
         in its last bits.
@@ -50,29 +48,25 @@ class Fit:
 
     def tensors(self) -> dict[str, Tensor]:
         """All that it takes to go on."""
-        found: dict[str, Tensor] = {}
+        found = {f"network.{name}": part for name, part in self.network.state_dict().items()}
         for name, weight in self.network.named_parameters():
-            found[f"network.{name}"] = weight
             for part, tensor in self.optimizer.state.get(weight, {}).items():
                 found[f"optimizer.{name}.{part}"] = tensor
-        if isinstance(self.network, LightNetwork):
-            found |= {f"texture.{name}": part for name, part in vars(self.network.texture).items()}
         return found
 
-    def facts(self) -> dict[str, float]:
+    def facts(self) -> dict[str, int]:
         """What goes with it."""
-        return {"step": self.step, "doubt": self.doubt}
+        return {"step": self.step}
 
     def rest(self) -> None:
         """There is nothing to let go of."""
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over weights and the optimiser's memory."""
-        weights = dict(self.network.named_parameters())
+        """Takes over the network's numbers and the optimiser's memory."""
         with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(tensors[f"network.{name}"])
-        for name, weight in weights.items():
+            for name, part in self.network.state_dict().items():
+                part.copy_(tensors[f"network.{name}"])
+        for name, weight in self.network.named_parameters():
             self.optimizer.state[weight] = {
                 part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)
                 for part in ("step", "exp_avg", "exp_avg_sq")
@@ -82,10 +76,10 @@ class Fit:
 
 def _texture(tensors: Mapping[str, Tensor]) -> Texture | None:
     """The texture that was kept, in memory of its own, or None where the network has none."""
-    names = [name for name in tensors if name.startswith("texture.")]
-    if not names:
+    names = {field.name: f"network.{field.name}" for field in fields(Texture)}
+    if not tensors.keys() >= {*names.values()}:
         return None
-    return Texture(**{name.removeprefix("texture."): tensors[name].clone() for name in names})
+    return Texture(**{field: tensors[name].clone() for field, name in names.items()})
 
 
 def _laid_out(tensor: Tensor, weight: Tensor) -> Tensor:

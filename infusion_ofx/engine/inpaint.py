@@ -16,16 +16,16 @@ from torch import Tensor
 
 from infusion_ofx.engine import checkpoint
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.doubt import doubt
 from infusion_ofx.engine.fit import Fit
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import LightNetwork, Network
+from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.stages import Stage, before, stages, trained_by
 from infusion_ofx.engine.train import Trainer
+from infusion_ofx.engine.trial import trial
 from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import MissingStepError
 from infusion_ofx.patch import OnRound, Settings, fill_blocks
@@ -135,7 +135,7 @@ class Engine:
             loss = trainer.step(fit.step)
             fit.step += 1
             if fit.step == stage.steps and stage.interval is not None:  # those that are sampled
-                fit.doubt = doubt(trainer)
+                trial(trainer)
             on_step(Step(stage, fit.step, loss, lambda: self._keep(stage, fit), None, held_out))
         self._keep(stage, fit)
 
@@ -215,11 +215,7 @@ class Engine:
         return fit
 
     def _trained(self, stage: Stage) -> Network:
-        kept = self._needed(stage)
-        network = self._opened(stage.take, kept).network
-        if isinstance(network, LightNetwork):
-            network.doubt.fill_(kept.facts["doubt"])
-        return network
+        return self._opened(stage.take, self._needed(stage)).network.eval()
 
     def _opened(self, take: int, kept: checkpoint.Kept | None) -> Fit:
         return Fit.opened(self.recipe, self._close, self._seed(take), self.compute.device, kept)

@@ -113,19 +113,22 @@ class LightNetwork(Network):
     as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 848,860 weights
     for RGB at width 48 and 2 levels, 400,748 at width 32.
 
-    texture: the shot's (texture.py). The buffer ``doubt`` is the share of what the U-Net adds that
-    is not believed where there is much noise (doubt.py): 0 while it is trained.
+    texture: the shot's (texture.py). After training (``eval``) not all that the U-Net adds is
+    believed: the buffer ``doubt`` is the share that is held back where there is much noise, and
+    ``bias`` (C,) what it is off by on average (trial.py).
     """
 
     doubt: Tensor
+    bias: Tensor
     picture: Tensor
 
     def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
         super().__init__()
         for field in fields(texture):
             self.register_buffer(field.name, getattr(texture, field.name))
-        self.register_buffer("doubt", torch.zeros(()))
         channels = texture.power.shape[-1]
+        self.register_buffer("doubt", torch.zeros(()))
+        self.register_buffer("bias", torch.zeros(channels))
         self.multiple = 2 ** (levels + 1)
         self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
@@ -156,9 +159,20 @@ class LightNetwork(Network):
         x = self.bottom(x, style)
         for join, block in zip(self.join, self.up, strict=True):
             x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
-        share = noise_share(sigma)
-        believed = share * (1 - self.doubt * share)
-        return guess + believed * undo(_unfold(self.last(x))).float()
+        share, change = noise_share(sigma), undo(_unfold(self.last(x))).float()
+        return guess + share * (change if self.training else self._believed(change, hole, share))
+
+    def _believed(self, change: Tensor, hole: Tensor, share: Tensor) -> Tensor:
+        """What is believed of the U-Net's answer in the hole; share: the noise's.
+
+        Of its mean over the hole no more than that share: how bright a hole is as a whole, its
+        thousands of noisy pixels tell by themselves, and what is wrong with it adds up over a
+        chain.
+        """
+        change = change - self.bias[:, None, None, None]
+        count = hole.sum((2, 3, 4), keepdim=True).clamp_min(1)
+        mean = (change * hole).sum((2, 3, 4), keepdim=True) / count
+        return (1 - self.doubt * share) * (change - (1 - share) * mean)
 
     def first_fill(self, known: Tensor, hole: Tensor) -> Tensor:
         """What is known, and in the hole what goes on from it (krige.py)."""

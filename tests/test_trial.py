@@ -1,4 +1,4 @@
-"""Laws of doubt: how much of what a network adds is not believed."""
+"""Laws of the trial: how much of what a network adds is not believed, and what it is off by."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from painted import random, shot_of
 from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.doubt import BY_HEART, doubt
 from infusion_ofx.engine.network import LightNetwork, Network, build
 from infusion_ofx.engine.recipe import RECIPES
+from infusion_ofx.engine.schedule import noise_share
 from infusion_ofx.engine.stages import stages
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.train import Trainer, optimiser
-from infusion_ofx.engine.volume import Shot
+from infusion_ofx.engine.trial import BY_HEART, trial
+from infusion_ofx.engine.volume import Shot, Volume
 
 RECIPE = replace(RECIPES["draft"], width=8, levels=1, steps=4, sampling_steps=2, frames=2, crop=16)
 CPU = Compute.choose("cpu", "float32", 1)
@@ -42,11 +43,14 @@ class Pupil(LightNetwork):
 SHOT = shot_of(torch.full((1, 1, 2, 24, 24), FLAT))
 
 
-def _doubt(network: Network, shot: Shot = SHOT, seed: int = 1) -> float:
+def _tried(network: Network, shot: Shot = SHOT, seed: int = 1) -> Network:
     stage = stages(RECIPE)[0]
-    return doubt(
-        Trainer(network, optimiser(network, RECIPE), shot, RECIPE, stage, seed=seed, compute=CPU)
-    )
+    trial(Trainer(network, optimiser(network, RECIPE), shot, RECIPE, stage, seed=seed, compute=CPU))
+    return network
+
+
+def _doubt(network: Network, shot: Shot = SHOT, seed: int = 1) -> float:
+    return float(_tried(network, shot, seed).get_buffer("doubt"))
 
 
 @settings(max_examples=20, deadline=None)
@@ -63,8 +67,12 @@ def test_a_network_that_has_learnt_nothing_is_not_believed() -> None:
     assert _doubt(build(RECIPE, SHOT)) == 1.0
 
 
-def test_a_network_without_a_guess_is_believed() -> None:
-    assert _doubt(build(replace(RECIPE, network="paper"), SHOT)) == 0.0
+def test_a_network_without_a_guess_is_taken_as_it_is() -> None:
+    network = build(replace(RECIPE, network="paper"), SHOT)
+    before = {name: part.clone() for name, part in network.state_dict().items()}
+    after = _tried(network).state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(part, after[name]) for name, part in before.items())
 
 
 def test_the_same_seed_gives_the_same_doubt_and_another_another() -> None:
@@ -76,3 +84,32 @@ def test_the_same_seed_gives_the_same_doubt_and_another_another() -> None:
     torch.manual_seed(1)
     assert 0 < first < 1
     assert _doubt(pupil, shot) == first != _doubt(pupil, shot, seed=2)
+
+
+@settings(max_examples=20, deadline=None)
+@given(wrong=st.floats(-1, 1))
+def test_what_a_network_is_off_by_in_units_of_the_noise_is_found(wrong: float) -> None:
+    class Slanted(LightNetwork):
+        """Knows the truth, but for an error that grows with the noise's share."""
+
+        def forward(
+            self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
+        ) -> Tensor:
+            return FLAT + wrong * noise_share(sigma).expand_as(x)
+
+    found = _tried(Slanted(Texture.measure(SHOT), 8, 1)).get_buffer("bias")
+    torch.testing.assert_close(found, torch.full_like(found, wrong), rtol=1e-3, atol=1e-5)
+
+
+def test_what_is_behind_the_shots_own_hole_has_no_say() -> None:
+    hole = torch.zeros(1, 1, 2, 24, 24)
+    hole[..., 8:14, 8:14] = 1
+    shot = shot_of(random(5, 1, 1, 2, 24, 24), hole)
+    behind = [
+        torch.where(h > 0, 9.0, c) for c, h in zip(shot.clean.data, shot.hole.data, strict=True)
+    ]
+    other = replace(shot, clean=Volume(shot.clean.boxes, behind))
+    pupil = Pupil(Texture.measure(shot), 8, 1)
+    pupil.learnt = 0.5
+    found = [(_doubt(pupil, each), pupil.bias.tolist()) for each in (shot, other)]
+    assert found[0] == found[1]
