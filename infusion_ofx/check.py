@@ -31,7 +31,7 @@ from infusion_ofx.sequence.ranges import format_frames
 __all__ = ["Report", "check"]
 
 TIMED, CALLS = 1.0, 7
-"""A step of each kind is timed for so many seconds, but no more often."""
+"""Steps of a kind are timed until so many seconds are spent, but at most so many."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from infusion_ofx.check import check
+from infusion_ofx.check import _timed, check
+from infusion_ofx.engine.compute import Compute
 from infusion_ofx.errors import JobError
 from infusion_ofx.job import Job
 from infusion_ofx.sequence.frame import Box
@@ -73,6 +74,18 @@ def test_a_check_names_every_fault_of_the_files_at_once(shot: Shot) -> None:
     for fault in ("lacks frames 1003", "no channel 'Q'", "is the plate itself"):
         assert fault in str(caught.value)
     assert not (shot.folder / "out").exists()
+
+
+def test_a_step_that_other_work_held_up_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    took = iter([9.0, 0.1, 0.1, 0.8, 0.1])  # the first sets things up
+    now = 0.0
+
+    def action() -> None:
+        nonlocal now
+        now += next(took)
+
+    monkeypatch.setattr("infusion_ofx.check.time.monotonic", lambda: now)
+    assert _timed(action, Compute.choose("cpu", "float32", 1)) == pytest.approx(0.1)
 
 
 def test_more_intervals_are_told_as_more_training(shot: Shot) -> None:

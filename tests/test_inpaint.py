@@ -209,7 +209,6 @@ def test_sampling_takes_a_network_as_its_trial_left_it(
     assert _doubt(engine._trained(shared)) == 0  # nothing is sampled with it
     assert _doubt(engine._trained(first)) == 0.25
     assert not engine._trained(first).training
-    assert engine._fit(first).network.training
 
 
 def test_a_verdict_that_is_no_whole_number_is_kept_to_the_last_bit(

@@ -166,8 +166,8 @@ class LightNetwork(Network):
         """What is believed of the U-Net's answer in the hole; share: the noise's.
 
         Of its mean over the hole no more than that share: how bright a hole is as a whole, its
-        thousands of noisy pixels tell by themselves, and what is wrong with it adds up over a
-        chain.
+        noisy pixels tell by themselves, thousands of them in holes that this was measured on, and
+        what is wrong with it adds up over a chain.
         """
         change = change - self.bias[:, None, None, None]
         count = hole.sum((2, 3, 4), keepdim=True).clamp_min(1)
@@ -178,14 +178,10 @@ class LightNetwork(Network):
         """What is known, and in the hole what goes on from it (krige.py)."""
         return krige(known, hole, self.picture)
 
-    @property
-    def texture(self) -> Texture:
-        """What the shot is like near its hole, on the network's device."""
-        return Texture(*(getattr(self, field.name) for field in fields(Texture)))
-
     def guess(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
         """The clean clip as the linear guess has it, without the U-Net."""
-        return wiener(x, first, hole, sigma, self.texture)
+        texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
+        return wiener(x, first, hole, sigma, texture)
 
 
 class ResidualBlock(nn.Module):

@@ -102,7 +102,8 @@ class Texture:
         shot.rest()
         picture = torch.stack(usual)
         left = untold(holes, picture.sum(2))
-        return cls(power.transpose(1, 2).clamp_min(LEAST_POWER), axes, left, picture, ends)
+        power = power.transpose(1, 2).clamp_min(LEAST_POWER).contiguous()  # as when it was kept
+        return cls(power, axes, left, picture, ends)
 
     def shades(self, below: Tensor) -> Tensor:
         """Which shade each pixel has, (B, T, H, W), by what is below a band, (B, C, T, H, W)."""

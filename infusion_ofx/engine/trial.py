@@ -37,12 +37,16 @@ BATCHES = 64
 @torch.no_grad()
 def trial(trainer: Trainer) -> None:
     """Sets ``doubt`` and ``bias`` of the network that it has trained; nothing where a network
-    starts from no guess."""
+    starts from no guess.
+
+    The bias is that of least squares: what the network answers, before it is scaled by the noise's
+    share, less what it should have answered, is one number for each channel at all levels.
+    """
     network, stage = trainer.network, trainer.stage
     if not isinstance(network, LightNetwork):
         return
     errors = torch.zeros(2, device=trainer.shot.device)
-    off, weight = torch.zeros(2, len(trainer.shot.low), device=trainer.shot.device)
+    off, asked = torch.zeros_like(trainer.shot.low), errors.new_zeros(())
     for i in range(min(BATCHES, stage.steps)):
         address = key(trainer.seed, "trial", str(stage.interval), i)
         batch = Batch.draw(trainer.shot, trainer.blocks, trainer.recipe, stage, address)
@@ -51,10 +55,10 @@ def trial(trainer: Trainer) -> None:
         clips = network.guess(batch.noisy, first, batch.unseen, sigma), trainer.estimate(batch)
         for j, clip in enumerate(clips):
             errors[j] += known_loss(clip, batch.clean, batch.hole, batch.shown, 0.0).sum()
-        asked = noise_share(sigma) * batch.unseen * (1 - batch.hole)
-        off += (asked * (clips[1] - batch.clean)).sum((0, 2, 3, 4))
-        weight += asked.square().sum()
+        share = noise_share(sigma) * batch.unseen * (1 - batch.hole)
+        off += (share * (clips[1] - batch.clean)).sum((0, 2, 3, 4))
+        asked += share.square().sum()
     before, after = errors.tolist()
     learnt = 1 - after / before if before > 0 else 0.0
     network.doubt.fill_(min(1.0, BY_HEART / learnt) if learnt > 0 else 1.0)
-    network.bias.copy_(off / weight.clamp_min(1e-12))
+    network.bias.copy_(off / asked.clamp_min(1e-12))
