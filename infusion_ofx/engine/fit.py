@@ -63,9 +63,8 @@ class Fit:
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over the network's numbers and the optimiser's memory."""
-        with torch.no_grad():
-            for name, part in self.network.state_dict().items():
-                part.copy_(tensors[f"network.{name}"])
+        for name, part in self.network.state_dict().items():
+            part.copy_(tensors[f"network.{name}"])
         for name, weight in self.network.named_parameters():
             self.optimizer.state[weight] = {
                 part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)

@@ -130,17 +130,17 @@ class Trainer:
             group["lr"].fill_(learning_rate(self.recipe, step, self.stage.steps))
         return self.fit(batch)
 
-    def estimate(self, batch: Batch) -> Tensor:
-        """The network's clean clips of a batch, in the precision that suits its size."""
+    def estimate(self, batch: Batch, first: Tensor) -> Tensor:
+        """The network's clean clips of a batch, in the precision that suits its size. first: what
+        its ``first_fill`` makes of the batch."""
         frames, height, width = batch.clean.shape[2:]
         across = 1 if self.recipe.network == "paper" else 2  # of the finest convolution's pixels
         with self.compute.autocast(frames, -(-height // across) * -(-width // across)):
-            first = self.network.first_fill(batch.known, batch.unseen)
             return denoise(self.network, self.schedule, batch.noisy, first, batch.unseen, batch.u)
 
     def fit_now(self, batch: Batch) -> Tensor:
         """The part of a step that is the same work each time, with nothing from the host in it."""
-        estimate = self.estimate(batch)
+        estimate = self.estimate(batch, self.network.first_fill(batch.known, batch.unseen))
         errors = known_loss(
             estimate, batch.clean, batch.hole, batch.shown, self.recipe.known_weight
         )

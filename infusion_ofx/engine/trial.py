@@ -10,9 +10,9 @@ So what it adds is held back by that share over the share that it has learnt, th
 and Stein (1961), and the more so the more noise there is: there it decides brightness and shapes.
 Where there is little noise it is texture, and texture that is known by heart is what is wanted.
 
-And what it adds is off by a hundredth of the noise on average, one way or the other, by where
-training happened to stop. That is nothing in a single picture, but the same at each step of a
-chain, which adds it up; so it is taken off.
+And what it adds is off on average, by up to a fortieth of the noise's share, by where training
+happened to stop. That is nothing in a single picture, but the same at each step of a chain, which
+adds it up; so it is taken off.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ def trial(trainer: Trainer) -> None:
         batch = Batch.draw(trainer.shot, trainer.blocks, trainer.recipe, stage, address)
         sigma = trainer.schedule.sigma(batch.u)[:, None, None, None, None]
         first = network.first_fill(batch.known, batch.unseen)
-        clips = network.guess(batch.noisy, first, batch.unseen, sigma), trainer.estimate(batch)
-        for j, clip in enumerate(clips):
+        guess = network.guess(batch.noisy, first, batch.unseen, sigma)
+        estimate = trainer.estimate(batch, first)
+        for j, clip in enumerate((guess, estimate)):
             errors[j] += known_loss(clip, batch.clean, batch.hole, batch.shown, 0.0).sum()
         share = noise_share(sigma) * batch.unseen * (1 - batch.hole)
-        off += (share * (clips[1] - batch.clean)).sum((0, 2, 3, 4))
+        off += (share * (estimate - batch.clean)).sum((0, 2, 3, 4))
         asked += share.square().sum()
     before, after = errors.tolist()
     learnt = 1 - after / before if before > 0 else 0.0
