@@ -18,6 +18,7 @@ from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import first_fill, sample_step, start
+from infusion_ofx.engine.scales import scales_of
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import held, memory, work
@@ -53,8 +54,10 @@ class Report:
     """The largest part of a frame that is loaded."""
     regions: int
     """Holes, or groups of them, that lie far apart and are worked on apart."""
+    scale: int
+    """How many times smaller a deep hole is filled first; 1: it is filled at once."""
     windows: int
-    """Blocks that each sampling step runs through the network."""
+    """Blocks that each sampling step at the plate's own scale runs through the network."""
     method: str
     prior: str
     recipe: str
@@ -91,7 +94,8 @@ class Report:
             + (f"; empty in {self.empty_frames}" if self.empty_frames else ""),
             f"output    {self.output}",
             f"region    up to {self.region} a frame, {self.windows} windows"
-            + (f", {self.regions} regions" if self.regions > 1 else ""),
+            + (f", {self.regions} regions" if self.regions > 1 else "")
+            + (f", first {self.scale} times smaller" if self.scale > 1 else ""),
             f"method    {self.method}, prior {self.prior}",
             f"recipe    {self.recipe}: {self.weights:,} weights, {self.intervals} intervals, "
             f"{self.training_steps} training steps, {self.sampling_steps} sampling steps"
@@ -136,6 +140,7 @@ def check(job: Job) -> Report:
         empty_frames=format_frames(n for n, h in zip(frames, holes, strict=True) if h.box.empty),
         region=f"{widest.width} x {widest.height}",
         regions=layout.regions,
+        scale=layout.scale,
         windows=len(layout.windows),
         method=job.method,
         prior=job.prior,
@@ -157,8 +162,8 @@ def check(job: Job) -> Report:
 
 
 def _disk(material: Material, layout: Plan, weights: int) -> int:
-    """The plate again, the fill, the prepared region, what is worked on, and three checkpoints (one
-    is being written), in bytes.
+    """The plate again, the fill, the region as it is read and as it is prepared, what is worked on,
+    and of each scale three checkpoints (one is being written), in bytes.
 
     A checkpoint holds the noisy clip, its estimate, and three float32 for each weight.
     """
@@ -167,8 +172,11 @@ def _disk(material: Material, layout: Plan, weights: int) -> int:
     clip, takes = 4 * sampled * len(material.channels), material.job.takes
     trainings = takes if material.job.takes_train else 1
     region = 4 * layout.voxels * (len(material.channels) + 1)
-    checkpoints = 3 * 2 * clip + 12 * weights * (2 + trainings)
-    return takes * (plate + clip) + region + held(layout) + checkpoints
+    if layout.scale > 1:
+        region *= 2
+    scales = len(scales_of(material.recipe, layout))
+    checkpoints = scales * (3 * 2 * clip + 12 * weights * (2 + trainings))
+    return takes * (plate + clip) + region + held(material.recipe, layout) + checkpoints
 
 
 def _existing(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import AT_ONCE
+from infusion_ofx.engine.scales import scales_of
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.stages import PER_CENT, Stage, stages
 from infusion_ofx.patch import BYTES
@@ -80,11 +81,17 @@ def window_voxels(plan: Plan) -> int:
 
 
 def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
-    """The engine's stages, each with the cost of one of its steps in voxels passed forward.
+    """The engine's stages, those of a smaller scale first, each with the cost of one of its steps
+    in voxels passed forward.
 
     A training step costs three passes: forward, and twice as much back. A sampling step costs one,
     or what the linear guess does: of a stage's steps each is told as what they take on average.
     """
+    return [each for own, layout in scales_of(recipe, plan) for each in _work(own, layout)]
+
+
+def _work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
+    """The same at one scale."""
     sampled = float(window_voxels(plan))
     guessed = int((make(recipe).grid(recipe.sampling_steps) > 1).sum())
 
@@ -105,35 +112,45 @@ def memory(recipe: Recipe, plan: Plan, *, prior: int) -> int:
 
     prior: threads that look at other frames; 0 where nobody does.
     """
-    region = max((box.height * box.width for box in plan.region), default=0)
     steps = [FIT_BYTES]
     if prior:
+        region = max((box.height * box.width for box in plan.reached), default=0)
         views = min(VIEWS, plan.length)
         steps.append((VIEW_BYTES * views + LOOK_BYTES * prior) * region)
     if recipe.patches:
         block = max((block.voxels for block in plan.blocks), default=0)
         steps.append(DENSE_BYTES * block + BYTES * min(block, recipe.block))
     if recipe.steps:
-        training, sampling = NETWORK_BYTES[recipe.network]
-        largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
-        areas = [box.height * box.width for box in plan.sampled]
-        joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
-        steps += [training * block_voxels(recipe, plan), sampling * largest + joined]
+        steps += [_network_bytes(own, layout) for own, layout in scales_of(recipe, plan)]
     return RUNTIME_BYTES + FRAME_BYTES * plan.length + max(steps)
+
+
+def _network_bytes(recipe: Recipe, plan: Plan) -> int:
+    """The same of a network's steps at one scale, beside the runtime."""
+    training, sampling = NETWORK_BYTES[recipe.network]
+    largest = max([min(AT_ONCE, window_voxels(plan)), *(w.voxels for w in plan.windows)])
+    areas = [box.height * box.width for box in plan.sampled]
+    joined = JOINED_BYTES * max(areas, default=0) * min(2 * recipe.frames, len(areas))
+    return max(training * block_voxels(recipe, plan), sampling * largest + joined)
 
 
 def on_device(recipe: Recipe, plan: Plan, budget: int) -> tuple[int, bool]:
     """Most bytes that the engine will hold on a GPU, and whether the whole shot is among them,
     which it is where the budget, in bytes, allows it."""
     needed = memory(recipe, plan, prior=0)
-    whole = needed + held(plan)
+    whole = needed + held(recipe, plan)
     return (whole, True) if whole <= budget else (needed, False)
 
 
-def held(plan: Plan) -> int:
-    """Bytes of the shot, and of what is made of it in sampling: in a file, or on a GPU."""
-    sampled = sum(box.height * box.width for box in plan.sampled)
-    return REGION_BYTES * plan.voxels + SAMPLED_BYTES * sampled
+def held(recipe: Recipe, plan: Plan) -> int:
+    """Bytes of what is worked on of the shot, and of what is made of it in sampling, at all scales:
+    in a file, or on a GPU."""
+    bytes_ = 0
+    for own, layout in scales_of(recipe, plan):
+        worked_on = layout.reached if own.scale == 1 else layout.region
+        for each, boxes in ((REGION_BYTES, worked_on), (SAMPLED_BYTES, layout.sampled)):
+            bytes_ += each * sum(box.height * box.width for box in boxes)
+    return bytes_
 
 
 def largest_tile(recipe: Recipe, budget: int) -> int:

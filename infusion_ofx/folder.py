@@ -46,7 +46,8 @@ class Record:
     inputs: str
     """Digest of the plate's and the matte's files."""
     stages: Mapping[str, int]
-    """The engine's stages in order, ``train-03`` and the like, with the steps of each."""
+    """The engine's stages in order, ``train-03`` and the like, with the steps that the recipe gives
+    each; where a deep hole is filled at several scales, each is done once at each."""
     memory: int = 0
     """Most bytes that the engine will hold; 0 where nobody has worked it out."""
 

@@ -109,6 +109,7 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "trained": [_edges(box) for box in plan.trained],
         "windows": [(w.start, w.stop, _edges(w.box)) for w in plan.windows],
         "regions": plan.regions,
+        "scale": plan.scale,
         "blocks": [(w.start, w.stop, _edges(w.box)) for w in plan.blocks],
     }
     if prepared.planted is not None:
@@ -144,7 +145,10 @@ def load_prepared(folder: Path) -> Prepared | None:
         start, edges = facts["planted"]
         arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
         planted = Planted(start, Box(*edges), *arrays)
-    plan = Plan(windows, sampled, region, trained, blocks, _boxes(facts["holes"]), facts["regions"])
+    plan = Plan(
+        windows, sampled, region, trained, blocks,
+        _boxes(facts["holes"]), facts["regions"], facts["scale"],
+    )  # fmt: skip
     return Prepared(plan, shot, working, planted)
 
 

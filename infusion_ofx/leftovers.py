@@ -31,7 +31,7 @@ def forget(folder: JobFolder, record: Record, task: str) -> None:
     for take in {_take_of(name) for name in sampled}:
         _remove(work, fill_name(take))
     for name in [*sampled, *order]:
-        _remove(work, f"{name}-[0-9]*.safetensors")
+        _remove_checkpoints(work, name)
 
 
 def tidy(folder: JobFolder, record: Record) -> None:
@@ -39,8 +39,8 @@ def tidy(folder: JobFolder, record: Record) -> None:
     left of trainings; the trained networks stay. Once all is written: the prepared region as
     well."""
     for name, steps in record.stages.items():
-        end = f"{name}-{steps:07d}.safetensors" if name.startswith("train-") else ""
-        _remove(folder.work, f"{name}-[0-9]*.safetensors", but=end)
+        end = f"-{steps:07d}.safetensors" if name.startswith("train-") else None
+        _remove_checkpoints(folder.work, name, but=end)
     if folder.result.exists():
         _remove(folder.work, "prepared.safetensors")
 
@@ -67,7 +67,13 @@ def _take_of(stage: str) -> int:
     return int(stage.partition("-take")[2] or 1)
 
 
-def _remove(folder: Path, pattern: str, but: str = "") -> None:
+def _remove_checkpoints(work: Path, name: str, but: str | None = None) -> None:
+    """Removes those of a stage at every scale, but for those whose names end so."""
+    for scale in ("", "-x[0-9]*"):
+        _remove(work, f"{name}{scale}-[0-9]*.safetensors", but)
+
+
+def _remove(folder: Path, pattern: str, but: str | None = None) -> None:
     for path in folder.glob(pattern):
-        if path.name != but:
+        if but is None or not path.name.endswith(but):
             path.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ its own: nobody writes another's. Nothing of the result depends on them. Standar
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -81,14 +83,22 @@ class Losses:
 
 
 def read_losses(folder: JobFolder, stages: Iterable[str]) -> list[Curve]:
-    """The curves that there are of these stages, in their order; a damaged one is left out."""
+    """The curves that there are of these stages, in their order, each after those of its smaller
+    scales; a damaged one is left out."""
     found = []
-    for stage in stages:
+    for stage in (name for task in stages for name in [*_smaller(folder, task), task]):
         facts = read_json(_path(folder, stage))
         lists = {name: _points(facts, name) for name in _LISTS}
         if lists["points"]:
             found.append({"stage": stage, "steps": facts.get("steps"), **lists})
     return found
+
+
+def _smaller(folder: JobFolder, task: str) -> list[str]:
+    """A stage's names at the smaller scales that have a curve, the smallest picture first."""
+    scale = re.compile(rf"loss-({re.escape(task)}-x(\d+))\.json")
+    names = map(scale.fullmatch, os.listdir(folder.report) if folder.report.is_dir() else ())
+    return [name[1] for name in sorted(filter(None, names), key=lambda name: -int(name[2]))]
 
 
 def _points(facts: dict[str, Any], name: str) -> list[list[float]]:

@@ -93,6 +93,11 @@ class Material:
         """The encoding of the plate's chosen channels: the way to light and back."""
         return encoding(self.job.colorspace, self.plate.header(self.frames[0]))
 
+    @property
+    def shown_only(self) -> bool:
+        """Whether nothing is to be made up."""
+        return self.job.prior == "only" or self.job.method == "prior"
+
     @cached_property
     def area(self) -> Box:
         """All pixels that any frame of the plate has: what can be worked on."""

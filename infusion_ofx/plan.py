@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from math import prod
 
 from infusion_ofx.sequence.frame import Box
@@ -71,11 +71,13 @@ class Plan:
     """What the network learns from of each frame: at least ``sampled``."""
     blocks: tuple[Window, ...]
     """What is filled with patches at once: stretches of frames with one box each, which lie in
-    ``region``, cover the windows, and may share frames."""
+    ``region``, cover the windows, and may share frames. The prior looks at no more either."""
     holes: tuple[Box, ...]
     """Round what is to be filled of each frame; empty where there is nothing."""
     regions: int = 1
     """How many there are."""
+    scale: int = 1
+    """How many times smaller the hole is made up first; engine/scales.py."""
 
     @property
     def length(self) -> int:
@@ -86,6 +88,16 @@ class Plan:
     def starts(self) -> range:
         """Where in the lists each region starts."""
         return range(0, len(self.region), self.length)
+
+    @cached_property
+    def reached(self) -> tuple[Box, ...]:
+        """What each frame has of the blocks that it is in, or of its region's nearest one."""
+        found = list[Box]()
+        for start in self.starts:
+            stop = start + self.length
+            own = [block.later(-start) for block in self.blocks if start <= block.start < stop]
+            found += _region(own, self.length)
+        return tuple(found)
 
     @property
     def voxels(self) -> int:
@@ -123,6 +135,7 @@ class Plan:
             self.blocks + tuple(block.later(start) for block in other.blocks),
             self.holes + other.holes,
             self.regions + other.regions,
+            max(self.scale, other.scale),
         )
 
 
@@ -138,13 +151,15 @@ def make(
     tile: int,
     voxels: int,
     block: int,
+    around: int = 0,
 ) -> Plan:
     """Lays out the work in one region.
 
     holes: the hole's box in each frame, empty where there is none. frame: the pixels that there
     are. frames, overlap, context, reach, near, tile: as in Recipe. voxels: most pixels times frames
     to load; the hole and its context are loaded even when they are more. block: most of them in one
-    of the plan's blocks, if a window is not more.
+    of the plan's blocks, if a window is not more. around: as ``reach``, what is loaded, if that is
+    to be more than blocks have.
     """
     windows = tuple(_windows(holes, frame, frames, overlap, context, tile))
     sampled = tuple(
@@ -152,7 +167,7 @@ def make(
         for i in range(len(holes))
     )
     blocks = _blocks(windows, frame, reach, block)
-    few, many = 0, reach if blocks else 0
+    few, many = 0, max(reach, around) if blocks else 0
     while few < many:
         middle = (few + many + 1) // 2
         region = _region([block.grown(middle, frame) for block in blocks], len(holes))
@@ -160,10 +175,11 @@ def make(
             few = middle
         else:
             many = middle - 1
-    grown = tuple(block.grown(few, frame) for block in blocks)
-    close = [block.grown(min(near, few), frame) for block in blocks]
-    region, trained = (_region(each, len(holes)) for each in (grown, close))
-    return Plan(windows, sampled, region, trained, grown, tuple(holes))
+    loaded, grown, close = (
+        [block.grown(n, frame) for block in blocks] for n in (few, min(reach, few), min(near, few))
+    )
+    region, trained = (_region(each, len(holes)) for each in (loaded, close))
+    return Plan(windows, sampled, region, trained, tuple(grown), tuple(holes))
 
 
 def starts(length: int, size: int, overlap: int) -> list[int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import chain
 
 import torch
 
 from infusion_ofx import plan
+from infusion_ofx.engine.scales import margin, scale_of
 from infusion_ofx.errors import JobError
 from infusion_ofx.estimate import largest_tile, memory, window_voxels
 from infusion_ofx.material import Hole, Material
@@ -81,22 +83,30 @@ def prior_threads(material: Material, layout: Plan) -> int:
 def _fewest(material: Material, holes: Sequence[Extent]) -> Plan:
     """The plan with the holes as regions of their own, where that is clearly less work than the
     plan with all of them as one."""
-    whole = lay_out(material, [hole.box for hole in holes])
+    deepest = 0.0 if material.shown_only else max(hole.depth for hole in holes)
+    scale = scale_of(material.recipe, deepest)
+    whole = lay_out(material, [hole.box for hole in holes], scale=scale)
     regions = split(holes, 2 * material.recipe.context)
     if len(regions) == 1:
         return whole
-    parts = lay_out(material, list(chain.from_iterable(regions)), regions=len(regions))
+    boxes = list(chain.from_iterable(regions))
+    parts = lay_out(material, boxes, regions=len(regions), scale=scale)
     return parts if WORTH * window_voxels(parts) <= window_voxels(whole) else whole
 
 
 def lay_out(
-    material: Material, holes: Sequence[Box], area: Box | None = None, regions: int = 1
+    material: Material,
+    holes: Sequence[Box],
+    area: Box | None = None,
+    regions: int = 1,
+    scale: int = 1,
 ) -> Plan:
     """The plan for the boxes of some holes, a region's after another's. area: the pixels to stay
-    in; None is the plate's."""
+    in; None is the plate's. scale: how many times smaller they are filled first, which needs as
+    much around them at that scale."""
     recipe, budget = material.recipe, int(material.job.memory * 2**30)
     length = len(holes) // regions
-    return reduce(
+    layout = reduce(
         Plan.then,
         (
             plan.make(
@@ -110,10 +120,12 @@ def lay_out(
                 tile=largest_tile(recipe, budget),
                 voxels=MOST_LOADED // regions,
                 block=recipe.block if recipe.patches else MOST_LOADED,
+                around=margin(recipe, scale),
             )
             for start in range(0, len(holes), length)
         ),
     )
+    return replace(layout, scale=scale)
 
 
 def _covers(hole: Extent, data: Box) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from infusion_ofx.engine.held_out import HeldOut
+from infusion_ofx.engine.scales import scale_of
 from infusion_ofx.engine.smooth import push_pull
 from infusion_ofx.engine.volume import Shot, Volume, rest
 from infusion_ofx.errors import JobError
@@ -22,9 +23,9 @@ from infusion_ofx.grain import Grain
 from infusion_ofx.material import Material
 from infusion_ofx.plan import Plan
 from infusion_ofx.planning import READERS, lay_out, prior_threads
-from infusion_ofx.regions import Extent
+from infusion_ofx.regions import Extent, depth
 from infusion_ofx.routing import Routed, route
-from infusion_ofx.score_self import plant, stretch
+from infusion_ofx.score_self import GAP, plant, stretch
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
@@ -98,13 +99,15 @@ class Prepared:
     def grain(self) -> Grain | None:
         """The plate's, as its known pixels show it; None where it has none that can be told."""
         mix = (self.working.turn.T * self.working.scale).float()
-        return Grain.measure(self.shot.clean, self.shot.hole, mix)
+        near = self.shot.within(self.plan.reached)
+        return Grain.measure(near.clean, near.hole, mix)
 
     def smooth(self, i: int, box: Box) -> Tensor:
         """The smooth fill of a box of one frame, (C, height, width): what costs nothing."""
-        clean, hole = self.shot.clean.data[i], self.shot.hole.data[i]
+        near = self.plan.reached[i]
+        clean, hole = self.shot.clean.view(i, near), self.shot.hole.view(i, near)
         whole = push_pull(clean[None, :, None], hole[None, :, None])
-        return Volume([self.shot.clean.boxes[i]], [whole[0, :, 0]]).view(0, box)
+        return Volume([near], [whole[0, :, 0]]).view(0, box)
 
 
 def prepare(
@@ -149,7 +152,7 @@ def prepare(
             f"no pixel of the plate {material.job.plate!r} is known and finite round the hole",
             "look at the plate for NaN, and at the matte",
         )
-    near = _known(clean, hole, _surround(layout, material.recipe.surround))
+    near = _known(clean, hole, _surround(layout, material.recipe.surround * layout.scale))
     if near.shape[1] < ENOUGH:
         near = known
     working = Working.fit(near, decorrelate=material.recipe.decorrelate, limits=known)
@@ -175,16 +178,18 @@ def _plant(
         return sum(box.height * box.width for box in holes)
 
     first = max(layout.starts, key=voxels)
-    own, box = slice(first, first + layout.length), layout.region[first]
-    if len(set(layout.region[own])) > 1:
+    reached = layout.reached[first : first + layout.length]
+    box = reached[0]
+    if len(set(reached)) > 1:
         return None, layout
     sizes = []
-    for frame in shot.hole.data[own]:
-        sizes.append(int(frame.count_nonzero()))
+    for i in range(first, first + layout.length):
+        sizes.append(int(shot.hole.view(i, box).count_nonzero()))
         shot.rest()
     frames = stretch(sizes)
     start = first + frames.start
-    found = plant(torch.stack([shot.hole.data[first + i][0] for i in frames]).numpy() > 0)
+    masks = [shot.hole.view(first + i, box)[0] for i in frames]
+    found = plant(torch.stack(masks).numpy() > 0, GAP * layout.scale)
     if found is None:
         return None, layout
     height, width = found.mask.shape[1:]
@@ -207,11 +212,6 @@ def _plant(
     )
 
 
-def _shown_only(material: Material) -> bool:
-    """Whether nothing is to be made up."""
-    return material.job.prior == "only" or material.job.method == "prior"
-
-
 def _with_seen(
     material: Material,
     clean: Volume,
@@ -229,11 +229,13 @@ def _with_seen(
     room = Volume.scratch(layout.holes, len(material.channels) + 2, folder)
     threads = prior_threads(material, layout)
 
+    shown, hidden = (volume.within(layout.reached) for volume in (clean, unknown))
+
     def look(start: int) -> list[Routed]:
         own = slice(start, start + layout.length)
         return route(
-            clean[own], unknown[own], room[own], threads=threads,
-            all_that_is_seen=_shown_only(material),
+            shown[own], hidden[own], room[own], threads=threads,
+            all_that_is_seen=material.shown_only,
             on_frame=lambda done: on_looked((start + done) // layout.regions),
         )  # fmt: skip
 
@@ -247,17 +249,23 @@ def _with_seen(
             own.copy_(torch.where(part.taken, part.light, own))
             unknown.view(i, part.box)[:, part.taken] = 0
         rest(clean, unknown, room)
-    if _shown_only(material):
+    if material.shown_only:
         return replace(layout, windows=())
     if not seen:
         return layout
-    left = []
+    left, deepest = [], 0.0
     for i, box in enumerate(layout.holes):
-        left.append(box if box.empty else box.tight(unknown.view(i, box)[0].numpy()))
+        if not box.empty:
+            unseen = unknown.view(i, box)[0].numpy() > 0
+            box, deepest = box.tight(unseen), max(deepest, depth(unseen))
+        left.append(box)
         unknown.rest()
     made_up = lay_out(material, left, regions=layout.regions)
-    trained = tuple(map(Box.intersect, made_up.trained, layout.region))
-    return replace(layout, windows=made_up.windows, sampled=made_up.sampled, trained=trained)
+    trained = tuple(map(Box.intersect, made_up.trained, layout.reached))
+    return replace(
+        layout, windows=made_up.windows, sampled=made_up.sampled, trained=trained,
+        scale=min(layout.scale, scale_of(material.recipe, deepest)),
+    )  # fmt: skip
 
 
 def _read_region(material: Material, layout: Plan) -> Iterator[tuple[int, Array]]:

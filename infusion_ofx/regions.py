@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from infusion_ofx.material import Hole
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["Extent", "split"]
+__all__ = ["Extent", "depth", "split"]
 
 CELL = 8
 """Pixels across of what is told apart."""
@@ -36,19 +36,32 @@ class Extent:
     """How many there are to be filled."""
     packed: bytes
     """One bit for each pixel of the box, row by row, deflated."""
+    depth: float
+    """Pixels from its middle to what is known."""
 
     @classmethod
     def of(cls, hole: Hole) -> Extent:
         """Where a hole is; how much of the fill a pixel takes is left out."""
         inside = hole.alpha > 0
         packed = zlib.compress(np.packbits(inside).tobytes(), 1)
-        return cls(hole.box, int(np.count_nonzero(inside)), packed)
+        return cls(hole.box, int(np.count_nonzero(inside)), packed, depth(inside))
 
     def inside(self) -> NDArray[np.bool_]:
         """(height, width) of the box: which pixels are to be filled."""
         shape = self.box.height, self.box.width
         bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
         return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).view(bool)
+
+
+def depth(hole: NDArray[np.bool_]) -> float:
+    """How many pixels the deepest place of a hole (height, width) is away from what is not in it,
+    to about ``CELL``; beyond the picture's edges nothing is in it."""
+    height, width = (side // CELL for side in hole.shape)
+    if not height or not width:
+        return 0.0
+    cells = hole[: height * CELL, : width * CELL].reshape(height, CELL, width, CELL).all((1, 3))
+    bordered = np.pad(cells.astype(np.uint8), 1)
+    return CELL * float(cv2.distanceTransform(bordered, cv2.DIST_L2, 3).max())
 
 
 def split(holes: Sequence[Extent], apart: int) -> list[list[Box]]:

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from infusion_ofx.score import scores
 
-__all__ = ["Planting", "judge", "plant", "stretch"]
+__all__ = ["GAP", "Planting", "judge", "plant", "stretch"]
 
 STRETCH = 16
 """Frames that a planted hole lasts, at most: those round the frame whose hole is the largest."""
 
 GAP = 6
-"""Pixels that stay known between the real hole and the planted one."""
+"""Pixels that stay known between the real hole and the planted one, at the smallest scale."""
 
 ENOUGH = 0.8
 """Share, of the most of the hole that finds room anywhere, that a nearer place must hold."""
@@ -53,10 +53,11 @@ def stretch(sizes: Sequence[int]) -> range:
     return range(start, min(start + STRETCH, len(sizes)))
 
 
-def plant(unknown: Mask) -> Planting | None:
+def plant(unknown: Mask, gap: int = GAP) -> Planting | None:
     """A place for a hole like that of a shot, or None where there is no room.
 
     unknown: (t, H, W), bool, of the frames that it lasts; the hole and whatever else is not known.
+    gap: pixels that stay known between them.
     The nearest place is taken that holds most of it: what is close is most like what is missing.
     """
     if not unknown.any():
@@ -64,7 +65,7 @@ def plant(unknown: Mask) -> Planting | None:
     rows, columns = (np.flatnonzero(unknown.any(axis=(0, axis))) for axis in (2, 1))
     top, left = int(rows[0]), int(columns[0])
     shape = unknown[:, top : rows[-1] + 1, left : columns[-1] + 1]
-    taken = _grown(unknown)
+    taken = _grown(unknown, gap)
     found = []
     for y, x in _places(taken.shape, shape.shape):
         here = shape & ~taken[:, y : y + shape.shape[1], x : x + shape.shape[2]]
@@ -87,9 +88,9 @@ def _places(room: tuple[int, ...], size: tuple[int, ...]) -> Iterator[tuple[int,
     return ((y, x) for y in rows for x in columns)
 
 
-def _grown(mask: Mask) -> Mask:
-    """The mask (T, H, W) and all within ``GAP`` of it in its frame, along either axis."""
-    square = np.ones((2 * GAP + 1, 2 * GAP + 1), np.uint8)
+def _grown(mask: Mask, by: int) -> Mask:
+    """The mask (T, H, W) and all within ``by`` of it in its frame, along either axis."""
+    square = np.ones((2 * by + 1, 2 * by + 1), np.uint8)
     return np.stack([cv2.dilate(frame.astype(np.uint8), square) for frame in mask]) > 0
 
 

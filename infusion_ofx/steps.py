@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import Engine, Step
+from infusion_ofx.engine.inpaint import Engine, Step, by_scale
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
@@ -109,6 +109,9 @@ class Steps:
             self._keep_fill(self._light(prepared, None))
             self._draw(prepared, None, "what the shot itself shows")
             return None
+        if prepared.plan.scale > 1:
+            times = f"{prepared.plan.scale} times smaller"
+            self.watch.meter.say(f"the hole is deep: it is filled {times} first, then its detail")
         save_prepared(self.folder.work, prepared)
         return prepared
 
@@ -166,17 +169,16 @@ class Steps:
         ]
         self.watch.expect(work)
         _, resident = on_device(recipe, prepared.plan, int(self.job.memory * 2**30))
-        engine = Engine(
-            prepared.shot.to(self.compute.device, resident=resident),
-            prepared.plan, recipe, self.compute,
-            seed=self.job.seed, folder=self.folder.work, held_out=prepared.held_out,
+        engines = by_scale(
+            prepared.shot, prepared.plan, recipe, self.compute, seed=self.job.seed,
+            folder=self.folder.work, held_out=prepared.held_out, resident=resident,
         )  # fmt: skip
-        last = {s.take: s for s in engine.stages}  # of each take
+        last = {s.take: s for s in engines[1].stages}  # of each take
         for stage, passes in work:
             on_step = partial(self._step, prepared, last[stage.take])
-            self._run(engine, stage, passes, on_step)
+            self._run(engines[stage.scale], stage, passes, on_step)
             if stage == last[stage.take]:
-                self._settle(prepared, engine, stage)
+                self._settle(prepared, engines[1], stage)
         if self.is_filled():
             tidy(self.folder, self.record)
 
@@ -219,7 +221,8 @@ class Steps:
         then within it."""
         self.watch.step(step)
         ended = step.done == step.stage.steps
-        if step.clean is not None and (ended or self.sheets.due()):
+        at_size = step.stage.scale == 1
+        if step.clean is not None and at_size and (ended or self.sheets.due()):
             stage = step.stage
             said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
             self._draw(prepared, step.clean, "the fill" if ended and stage == last else said)
@@ -299,5 +302,5 @@ class Steps:
         if prepared is None:
             self.prepare()
             return "prepared"
-        self.solve(prepared, lambda stage: stage.name in names)
+        self.solve(prepared, lambda stage: stage.task in names)
         return ", ".join(names)

@@ -187,13 +187,19 @@ def clock(seconds: float) -> str:
 def curve(folder: Path) -> list[tuple[float, float]]:
     """Training loss over a job's trainings, which stand beside each other: percent of them all, and
     loss in working units."""
-    stages = [name for name in read_json(folder / "job.json").get("stages", {}) if "train" in name]
+    tasks = [name for name in read_json(folder / "job.json").get("stages", {}) if "train" in name]
+    report = folder / "report"
+    curves = []
+    for task in tasks:
+        smaller = report.glob(f"loss-{task}-x[0-9]*.json")  # a deep hole's, the smallest first
+        curves += sorted(smaller, key=lambda path: -int(path.stem.rpartition("x")[2]))
+        curves.append(report / f"loss-{task}.json")
     found = []
-    for i, stage in enumerate(stages):
-        facts = read_json(folder / "report" / f"loss-{stage}.json")
+    for i, path in enumerate(curves):
+        facts = read_json(path)
         steps = float(facts.get("steps") or 1)
         for step, loss in facts.get("points", []):
-            found.append((100 * (i + step / steps) / len(stages), float(loss)))
+            found.append((100 * (i + step / steps) / len(curves), float(loss)))
     return found
 
 

@@ -113,7 +113,7 @@ def test_a_longer_shot_takes_little_more_memory_but_more_of_the_disk(
     short, long = (_plan(recipe, hole, frames) for frames in (400, 2000))
     needs = [memory(recipe, plan, prior=prior) for plan in (short, long)]
     assert needs[1] - needs[0] == 1600 * FRAME_BYTES < 2**29
-    assert held(long) == 5 * held(short)
+    assert held(recipe, long) == 5 * held(recipe, short)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -127,7 +127,7 @@ def test_a_gpu_holds_the_whole_shot_where_the_budget_allows_it() -> None:
     recipe = RECIPES["standard"]
     plan = _plan(recipe, Box(300, 300, 500, 500), 300)
     needed = memory(recipe, plan, prior=0)
-    whole = needed + held(plan)
+    whole = needed + held(recipe, plan)
     assert on_device(recipe, plan, whole) == (whole, True)
     assert on_device(recipe, plan, whole - 1) == (needed, False)
 

@@ -18,7 +18,7 @@ from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.grain import Grain, octaves
 from infusion_ofx.job import Job
 from infusion_ofx.kept import Fill, fill_in_light
-from infusion_ofx.plan import Plan
+from infusion_ofx.plan import Plan, Window
 from infusion_ofx.prepare import Prepared
 from infusion_ofx.run import run
 from infusion_ofx.sequence.frame import Box
@@ -202,7 +202,8 @@ def _prepared(frames: list[Tensor]) -> Prepared:
         flat.amin(1),
         flat.amax(1),
     )
-    return Prepared(Plan((), boxes, boxes, boxes, (), (HOLE,) * FRAMES), shot, working)
+    block = Window(0, FRAMES, BOX)
+    return Prepared(Plan((), boxes, boxes, boxes, (block,), (HOLE,) * FRAMES), shot, working)
 
 
 def _light(fill: Fill, frame: int) -> Tensor:

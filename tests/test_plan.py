@@ -50,6 +50,7 @@ def _work(draw: st.DrawFn) -> tuple[list[Box], Box, dict[str, Any]]:
         "tile": 2 * context + draw(st.integers(1, 40)),
         "voxels": draw(st.integers(0, 40_000)),
         "block": draw(st.sampled_from((0, 5_000, 10**9))),
+        "around": draw(st.sampled_from((0, 30))),
     }
     return holes, Box(top, left, top + height, left + width), given_settings
 
@@ -100,7 +101,8 @@ def test_what_is_loaded_keeps_to_the_budget_or_is_the_least_there_is(
     assert plan.voxels <= max(settings["voxels"], least.voxels)
     assert plan.voxels == sum(box.height * box.width for box in plan.region)
     for box, small in zip(plan.region, least.region, strict=True):
-        assert small.empty or small.grow(settings["reach"]).intersect(box) == box
+        wide = max(settings["reach"], settings["around"])
+        assert small.empty or small.grow(wide).intersect(box) == box
 
 
 @given(_work())
@@ -146,6 +148,14 @@ def test_the_region_follows_a_hole_that_crosses_the_shot() -> None:
         # A block holds two windows' worth of way here, and a frame is in two blocks at most.
         assert region.width <= 40 * 48 + 2 * (24 + 64)
     assert plan.voxels <= 2 * 48 * (40 * 12 + 2 * (24 + 64)) * (40 + 2 * (24 + 64))
+
+
+def test_what_is_loaded_beyond_the_blocks_is_round_the_hole() -> None:
+    settings = {**PLAIN, "reach": 10, "around": 50}
+    plan = make([Box(500, 500, 520, 530)] * 3, Box(0, 0, 1000, 1000), **settings)
+    assert plan.sampled == (Box(476, 476, 544, 554),) * 3
+    assert plan.reached == (plan.sampled[0].grow(10),) * 3
+    assert plan.region == (plan.sampled[0].grow(50),) * 3
 
 
 def test_the_context_is_kept_round_the_hole_and_cut_at_the_border() -> None:
@@ -203,6 +213,20 @@ def test_blocks_are_loaded_and_hold_every_window(
         )
     starts_and_stops = [(block.start, block.stop) for block in plan.blocks]
     assert starts_and_stops == sorted(starts_and_stops)
+
+
+@given(_work())
+def test_more_is_loaded_than_blocks_have_where_that_is_asked_for(
+    work: tuple[list[Box], Box, dict[str, Any]],
+) -> None:
+    holes, frame, settings = work
+    plan = make(holes, frame, **settings)
+    for shown, region in zip(plan.reached, plan.region, strict=True):
+        assert region.intersect(shown) == shown
+    if settings["around"] <= settings["reach"]:
+        assert plan.reached == plan.region
+    twice = plan.then(plan)
+    assert twice.reached == plan.reached * 2
 
 
 def test_a_hole_that_stands_still_is_one_block_and_one_that_jumps_is_not() -> None:

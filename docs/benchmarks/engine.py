@@ -28,8 +28,9 @@ from torch import Tensor
 from infusion_ofx.bench_cost import ceiling, operations
 from infusion_ofx.bench_table import machine
 from infusion_ofx.engine.compute import Compute
-from infusion_ofx.engine.inpaint import Engine, Step
+from infusion_ofx.engine.inpaint import Engine, Step, by_scale
 from infusion_ofx.engine.recipe import PATCHES, RECIPES, Recipe
+from infusion_ofx.engine.scales import margin, scale_of
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.estimate import largest_tile, work
@@ -58,6 +59,7 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
     width, height, frames, side = CASES[case]
     top, left = (height - side) // 2, (width - side) // 2
     hole = Box(top, left, top + side, left + side)
+    scale = scale_of(recipe, side / 2)
     plan = make(
         [hole] * frames,
         Box(0, 0, height, width),
@@ -69,6 +71,7 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
         tile=largest_tile(recipe, MEMORY),
         voxels=MOST_LOADED,
         block=recipe.block if recipe.patches else MOST_LOADED,
+        around=margin(recipe, scale),
     )
 
     def mask(i: int, box: Box) -> Tensor:
@@ -90,7 +93,8 @@ def _shot(case: str, recipe: Recipe, device: torch.device) -> tuple[Shot, Plan]:
 
     clean, unknown = Volume.make(plan.region, waves), Volume.make(plan.region, mask)
     limit = torch.ones(3, device=device)
-    return Shot(tuple(range(frames)), clean, unknown, -limit, limit), plan
+    shot = Shot(tuple(range(frames)), clean, unknown, -limit, limit)
+    return shot, replace(plan, scale=scale)
 
 
 def _timed(engine: Engine, stage: Stage, cap: float) -> dict[str, float]:
@@ -131,23 +135,10 @@ def measure(case: str, name: str, compute: Compute, cap: float) -> dict[str, Any
         torch.cuda.reset_peak_memory_stats()
     parts: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(shot, plan, recipe, compute, 0, Path(folder))
         cost = {stage.name: passes for stage, passes in work(recipe, plan)}
-        tflops, alike = 0.0, dict[str, float]()
-        for stage in engine.stages:
-            if stage.kind in alike:  # as long a step as in the first stage of its kind
-                each = alike[stage.kind]
-                parts[stage.name] = {"seconds": each * stage.steps, "done": 0, "steps": stage.steps}
-                continue
-            if stage.kind == "sample" and not engine.is_done(engine.stages[0]):
-                engine = _untrained(engine, Path(folder))  # a call takes as long, trained or not
-            found = _timed(engine, stage, cap)
-            if stage.kind != "patch":
-                voxels = cost[stage.name] * stage.steps
-                found["tflops"] = operations(recipe, 3) * voxels / found["seconds"] / 1e12
-                tflops = max(tflops, found["tflops"])
-            alike[stage.kind] = found["seconds"] / stage.steps
-            parts[stage.name] = found
+        for engine in by_scale(shot, plan, recipe, compute, seed=0, folder=Path(folder)).values():
+            parts |= _parts(replace(engine, coarser=None), cost, cap)  # nor needs a call its fill
+    tflops = max(part.get("tflops", 0.0) for part in parts.values())
     return {
         "case": case,
         "recipe": name,
@@ -155,9 +146,29 @@ def measure(case: str, name: str, compute: Compute, cap: float) -> dict[str, Any
         "seconds": sum(part["seconds"] for part in parts.values()),
         "peak_memory": compute.peak_memory(),
         "ceiling_share": tflops / ceiling(str(compute.device), compute.precision),
+        "scale": plan.scale,
         "windows": len(plan.windows),
         "voxels": plan.voxels,
     }
+
+
+def _parts(engine: Engine, cost: dict[str, float], cap: float) -> dict[str, Any]:
+    """The stages of one scale. cost: voxels that a step of each passes forward."""
+    parts, alike = dict[str, Any](), dict[str, float]()
+    for stage in engine.stages:
+        if stage.kind in alike:  # as long a step as in the first stage of its kind
+            each = alike[stage.kind]
+            parts[stage.name] = {"seconds": each * stage.steps, "done": 0, "steps": stage.steps}
+            continue
+        if stage.kind == "sample" and not engine.is_done(engine.stages[0]):
+            engine = _untrained(engine, engine.folder)  # a call takes as long, trained or not
+        found = _timed(engine, stage, cap)
+        if stage.kind != "patch":
+            voxels = cost[stage.name] * stage.steps
+            found["tflops"] = operations(engine.recipe, 3) * voxels / found["seconds"] / 1e12
+        alike[stage.kind] = found["seconds"] / stage.steps
+        parts[stage.name] = found
+    return parts
 
 
 def _untrained(engine: Engine, folder: Path) -> Engine:

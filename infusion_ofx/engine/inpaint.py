@@ -22,6 +22,7 @@ from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import first_fill, sample_step, start
+from infusion_ofx.engine.scales import enlarge, scales_of, shrunk
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.stages import Stage, before, stages, trained_by
 from infusion_ofx.engine.train import Trainer
@@ -31,7 +32,7 @@ from infusion_ofx.errors import MissingStepError
 from infusion_ofx.patch import OnRound, Settings, fill_blocks
 from infusion_ofx.plan import Plan, Window
 
-__all__ = ["Engine", "OnStep", "Step"]
+__all__ = ["Engine", "OnStep", "Step", "by_scale"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Engine:
     memory."""
     held_out: HeldOut | None = None
     """What trainings are watched by; nothing of the result depends on it."""
+    coarser: Engine | None = None
+    """The same shot at a smaller scale, whose fill sampling begins from; None where the hole is
+    filled at once."""
 
     @property
     def stages(self) -> list[Stage]:
@@ -116,7 +120,8 @@ class Engine:
         return self.shot.within(self.plan.trained)
 
     def _seed(self, take: int) -> int:
-        return self.seed if take == 1 else key(self.seed, "take", take)
+        seed = self.seed if take == 1 else key(self.seed, "take", take)
+        return seed if self.recipe.scale == 1 else key(seed, "scale", self.recipe.scale)
 
     def _train(self, stage: Stage, on_step: OnStep) -> None:
         fit = self._fit(stage)
@@ -149,7 +154,7 @@ class Engine:
         earlier = self.stages[: self.stages.index(stage)]
         begun = sum(s.steps for s in earlier if (s.kind, s.take) == ("sample", stage.take))
         if begun + chain.step == 0:
-            start(chain.x, first, self.shot, self.recipe, seed=seed)
+            self._begin(chain.x, first, stage.take)
         while chain.step < stage.steps:
             call = begun + chain.step
             places = (grid[call], grid[call + 1] if call + 1 < len(grid) else None)
@@ -160,6 +165,15 @@ class Engine:
             chain.step += 1
             on_step(Step(stage, chain.step, None, lambda: self._keep(stage, chain), chain.clean))
         self._keep(stage, chain)
+
+    def _begin(self, x: Volume, first: Volume, take: int) -> None:
+        """Makes of x the noisiest clip: over the first fill, or over what a smaller scale has."""
+        over = first
+        if self.coarser is not None:
+            times = self.coarser.recipe.scale // self.recipe.scale
+            enlarge(self.coarser.fill(take), times, first, self.shot, x)
+            over = x
+        start(x, over, self.shot, self.recipe, seed=self._seed(take))
 
     def _rearrange(self, stage: Stage, on_step: OnStep) -> None:
         """Fills with the shot's own patches; a checkpoint holds the frames that are done."""
@@ -265,6 +279,34 @@ class Engine:
                 f"{stage.name} is not done in {str(self.folder)!r}", "run that step first"
             )
         return kept
+
+
+def by_scale(
+    shot: Shot,
+    plan: Plan,
+    recipe: Recipe,
+    compute: Compute,
+    *,
+    seed: int,
+    folder: Path,
+    held_out: HeldOut | None = None,
+    resident: bool = True,
+) -> dict[int, Engine]:
+    """An engine for each scale that a shot's hole is filled at, the smallest picture first: each
+    begins from what the one before it has made. The last one's, of scale 1, is the fill.
+
+    resident: the shots are kept on the device, and not only what is cut out.
+    """
+    engines = dict[int, Engine]()
+    coarser = None
+    for own, layout in scales_of(recipe, plan):
+        small = own.scale > 1
+        part = shrunk(shot, layout, own.scale, folder) if small else shot.within(layout.reached)
+        engines[own.scale] = coarser = Engine(
+            part.to(compute.device, resident=resident), layout, own, compute, seed=seed,
+            folder=folder, held_out=None if small else held_out, coarser=coarser,
+        )  # fmt: skip
+    return engines
 
 
 @dataclass

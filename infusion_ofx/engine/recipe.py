@@ -74,6 +74,8 @@ class Recipe:
     """Whether a fill of patches (patch.py) is made, beside the network's or instead of it."""
     block: int = 16_000_000
     """Most pixels times frames that a fill of patches works on at once."""
+    scale: int = 1
+    """How many of the plate's pixels are one of its own (scales.py)."""
     takes: int = 1
     """Results, each sampled from noise of its own."""
     takes_train: bool = False

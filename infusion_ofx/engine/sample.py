@@ -39,11 +39,12 @@ def first_fill(first: Volume, network: Network, shot: Shot, plan: Plan) -> None:
 
 
 @torch.no_grad()
-def start(x: Volume, first: Volume, shot: Shot, recipe: Recipe, *, seed: int) -> None:
-    """Makes of ``x``, of the same boxes as the first fill, the noisiest clip.
+def start(x: Volume, over: Volume, shot: Shot, recipe: Recipe, *, seed: int) -> None:
+    """Makes of ``x``, of the same boxes as ``over``, the noisiest clip.
 
-    Noise alone, as published, where nothing else can show through it; else noise over the first
-    fill, which is what a clip looks like from there.
+    Noise alone, as published, where nothing else can show through it; else noise over a fill, which
+    is what a clip looks like from there: the first fill, or one that shows more (scales.py), which
+    may be ``x`` itself.
     """
     schedule = make(recipe)
     sigma = _sigma(schedule, schedule.grid(recipe.sampling_steps)[0].item())
@@ -52,8 +53,8 @@ def start(x: Volume, first: Volume, shot: Shot, recipe: Recipe, *, seed: int) ->
         if recipe.network == "paper":
             x.data[i].copy_(noise * (1 + sigma**2) ** 0.5)
         else:
-            x.data[i].copy_(first.data[i].to(shot.device) + noise * sigma)
-        rest(x, first)
+            x.data[i].copy_(over.data[i].to(shot.device) + noise * sigma)
+        rest(x, over)
 
 
 @torch.no_grad()

@@ -23,32 +23,44 @@ class Stage:
     """0 is the noisiest; None is training over all levels."""
     steps: int
     take: int = 1
+    scale: int = 1
+    """How many of the plate's pixels are one of its own; scales.py."""
 
     @property
-    def name(self) -> str:
-        """``train-shared``, ``train-03``, ``sample-03-take02``, ``sample-patches``: what its
-        checkpoints are called by. A farm's task does those that begin with its name."""
+    def task(self) -> str:
+        """``train-shared``, ``train-03``, ``sample-03-take02``, ``sample-patches``: what it is
+        called at every scale. A farm's task does those that begin with its name."""
         part = "shared" if self.interval is None else f"{self.interval:02d}"
         take = f"-take{self.take:02d}" if self.take > 1 else ""
         return f"sample-patches{take}" if self.kind == "patch" else f"{self.kind}-{part}{take}"
+
+    @property
+    def name(self) -> str:
+        """The same with its scale, ``train-03-x4``, if that is not the plate's: what its
+        checkpoints are called by."""
+        return self.task if self.scale == 1 else f"{self.task}-x{self.scale}"
 
 
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of a recipe in order."""
     calls = calls_by_interval(recipe) if recipe.steps else []
-    work = []
+    work = list[Stage]()
+
+    def add(kind: str, interval: int | None, steps: int) -> None:
+        work.append(Stage(kind, interval, steps, take, recipe.scale))
+
     for take in range(1, recipe.takes + 1):
         if recipe.patches:
-            work.append(Stage("patch", None, PER_CENT, take))
+            add("patch", None, PER_CENT)
         trained = take == 1 or recipe.takes_train
         if trained and recipe.shared_steps:
-            work.append(Stage("train", None, recipe.shared_steps, take))
+            add("train", None, recipe.shared_steps)
         for interval, count in enumerate(calls):
             if not count:  # fewer calls than intervals: some are never sampled, nor trained
                 continue
             if trained:
-                work.append(Stage("train", interval, recipe.steps, take))
-            work.append(Stage("sample", interval, count, take))
+                add("train", interval, recipe.steps)
+            add("sample", interval, count)
     return work
 
 

@@ -80,6 +80,12 @@ class Volume:
         rows = slice(box.top - own.top, box.bottom - own.top)
         return self.data[i][:, rows, box.left - own.left : box.right - own.left]
 
+    def within(self, boxes: Sequence[Box]) -> Volume:
+        """What lies within a box of each frame, not copied; of an empty one nothing."""
+        nothing = self.data[0][:, :0, :0]
+        data = [nothing if box.empty else self.view(i, box) for i, box in enumerate(boxes)]
+        return replace(self, boxes=boxes, data=data)
+
     @property
     def device(self) -> torch.device:
         """Where it lies."""
@@ -140,13 +146,7 @@ class Shot:
 
     def within(self, boxes: Sequence[Box]) -> Shot:
         """What lies within a box of each frame, not copied; of an empty one nothing."""
-
-        def part(volume: Volume) -> Volume:
-            nothing = volume.data[0][:, :0, :0]
-            data = [nothing if box.empty else volume.view(i, box) for i, box in enumerate(boxes)]
-            return replace(volume, boxes=boxes, data=data)
-
-        return replace(self, clean=part(self.clean), hole=part(self.hole))
+        return replace(self, clean=self.clean.within(boxes), hole=self.hole.within(boxes))
 
     def cut(self, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
         """Copies windows of one size out of it, to where it is worked on: the clip, (N, C, T,
