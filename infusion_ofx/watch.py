@@ -66,8 +66,7 @@ class Watch:
         """Told after each step of the engine: reports, saves a checkpoint when it is time, stops.
 
         Raises:
-            Stopped: when a signal or a ``cancel`` file asks for it; the checkpoint is written
-            first.
+            Stopped: when a signal or a ``cancel`` file asks for it; a checkpoint is written then.
         """
         now = time.monotonic()
         last = step.done == step.stage.steps
