@@ -9,7 +9,7 @@ from math import prod
 
 from infusion_ofx.sequence.frame import Box
 
-__all__ = ["Plan", "Window", "make", "tiles"]
+__all__ = ["Plan", "Window", "covered", "make", "spans", "tiles"]
 
 _NONE = Box(0, 0, 0, 0)
 
@@ -162,10 +162,7 @@ def make(
     to be more than blocks have.
     """
     windows = tuple(_windows(holes, frame, frames, overlap, context, tile))
-    sampled = tuple(
-        _around(window.box for window in windows if window.start <= i < window.stop)
-        for i in range(len(holes))
-    )
+    sampled = covered(windows, len(holes))
     blocks = _blocks(windows, frame, reach, block)
     few, many = 0, max(reach, around) if blocks else 0
     while few < many:
@@ -207,6 +204,20 @@ def _windows(
                 yield Window(start, stop, box)
 
 
+def covered(windows: Sequence[Window], frames: int) -> tuple[Box, ...]:
+    """The box round the windows that each of so many frames is in; empty where it is in none."""
+    return tuple(_around(w.box for w in windows if w.start <= i < w.stop) for i in range(frames))
+
+
+def spans(windows: Sequence[Window]) -> dict[tuple[int, int], Box]:
+    """The box round the windows of the same frames, by first frame and one past the last."""
+    found: dict[tuple[int, int], Box] = {}
+    for window in windows:
+        span = (window.start, window.stop)
+        found[span] = found.get(span, _NONE).union(window.box)
+    return found
+
+
 def tiles(box: Box, size: int, overlap: int) -> Iterator[Box]:
     """Boxes of at most ``size`` a side that cover ``box`` and overlap."""
     for top in starts(box.height, size, overlap):
@@ -223,13 +234,9 @@ def _around(boxes: Sequence[Box] | Iterator[Box]) -> Box:
 def _blocks(windows: Sequence[Window], frame: Box, reach: int, most: int) -> list[Window]:
     """Stretches of windows with one box each: neighbours are joined as long as what is loaded for
     the one is not much more than for the two, and at ``most`` so much."""
-    spans: dict[tuple[int, int], Box] = {}
-    for window in windows:
-        span = (window.start, window.stop)
-        spans[span] = spans.get(span, _NONE).union(window.box)
     blocks: list[Window] = []
     apart = 0
-    for (start, stop), box in spans.items():
+    for (start, stop), box in spans(windows).items():
         own = Window(start, stop, box)
         alone = own.grown(reach, frame).voxels
         if blocks:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import calls_by_interval
 from infusion_ofx.engine.volume import Shot, Volume, rest
-from infusion_ofx.plan import Plan, Window, tiles
+from infusion_ofx.plan import Plan, Window, covered, spans, tiles
 from infusion_ofx.sequence.frame import Box
 
 __all__ = ["enlarge", "margin", "scale_of", "scales_of", "shrunk"]
@@ -144,23 +144,16 @@ def _smaller(plan: Plan, recipe: Recipe, scale: int) -> Plan:
     that scale as is loaded."""
     region = tuple(_inside(box, scale) for box in plan.region)
     windows = tuple(_windows(plan, recipe.context, scale, region))
-    sampled = tuple(
-        reduce(Box.union, (w.box for w in windows if i in w.frames), Box(0, 0, 0, 0))
-        for i in range(len(region))
-    )
     close = tuple(replace(window, box=window.box.grow(recipe.near)) for window in windows)
     holes = tuple(_covering(box, scale) for box in plan.holes)
+    sampled = covered(windows, len(region))
     small = Plan(windows, sampled, region, region, close, holes, plan.regions)
     return replace(small, trained=tuple(map(Box.intersect, small.reached, region)), blocks=())
 
 
 def _windows(plan: Plan, context: int, scale: int, region: tuple[Box, ...]) -> Iterator[Window]:
-    spans: dict[tuple[int, int], Box] = {}
-    for window in plan.windows:
-        span = (window.start, window.stop)
-        spans[span] = window.box.union(spans.get(span, window.box))
     tile = max(max(window.size[1:]) for window in plan.windows)
-    for (start, stop), box in spans.items():
+    for (start, stop), box in spans(plan.windows).items():
         room = reduce(Box.intersect, region[start:stop])
         whole = _covering(box.grow(context * (scale - 1)), scale).intersect(room)
         for part in () if whole.empty else tiles(whole, tile, 2 * context):
