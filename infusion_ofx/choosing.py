@@ -1,15 +1,17 @@
-"""Which of several fills a shot gets: the one that fills the planted hole best."""
+"""Which of several fills each region of a shot gets: the one that fills its planted hole best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from infusion_ofx.engine.volume import Volume
+from infusion_ofx.engine.volume import Volume, rest
+from infusion_ofx.planting import Planted
 from infusion_ofx.prepare import Prepared
 from infusion_ofx.score_self import judge
 
@@ -21,27 +23,58 @@ NAMES = {"sample": "diffusion", "patch": "patch", "smooth": "smooth"}
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and why."""
+    """What was chosen for one region, and why."""
 
     name: str
-    """``diffusion``, ``patch``, or ``smooth`` where neither is better than no texture at all."""
+    """``diffusion``, ``patch``, or ``smooth`` where neither is better than no texture at all;
+    diffusion where there was no room to plant a hole."""
+    where: str
+    """The region's hole where it is largest: its size, place and frame."""
     scores: Mapping[str, Mapping[str, float]]
-    """By name, the figures of score_self.py."""
+    """By name, the figures of score_self.py; none where no hole was planted."""
 
     def __str__(self) -> str:
+        if not self.scores:
+            return f"no room to plant a hole for the self-score: {self.name} is taken"
         faults = sorted((found["fault"], name) for name, found in self.scores.items())
         told = ", ".join(f"{name} {fault:.2f}" for fault, name in faults)
         return f"self-score, 0 is right: {told}; {self.name} is taken"
 
 
-def choose(prepared: Prepared, made: Mapping[str, Volume]) -> tuple[Choice, Volume | None]:
-    """Judges fills by the planted hole; returns the choice and its volume, None for the smooth.
+def choose(
+    prepared: Prepared, made: Mapping[str, Volume], folder: Path
+) -> tuple[list[Choice], Volume]:
+    """Judges fills by the planted holes; returns what each region gets, and all of that as one.
 
-    made: by kind, ``sample`` and ``patch``, each of ``plan.sampled``. The shot must have a planted
-    hole.
+    made: by kind, ``sample`` and ``patch``, each of ``plan.sampled``. folder: the fill is put
+    together on its disk where regions want different ones.
+
+    Raises:
+        TryAgainError: when the disk is full.
     """
-    planted = prepared.planted
-    assert planted is not None
+    plan = prepared.plan
+    planted = {each.start // plan.length: each for each in prepared.planted}
+    choices = []
+    for region in range(plan.regions):
+        scores = _scores(prepared, made, planted[region]) if region in planted else {}
+        best = min(scores, key=lambda name: (scores[name]["fault"], name), default="diffusion")
+        choices.append(Choice(best, _where(prepared, region), scores))
+    kinds = {name: kind for kind, name in NAMES.items()}
+    wanted = [kinds[choice.name] for choice in choices]
+    if set(wanted) == {wanted[0]} <= set(made):
+        return choices, made[wanted[0]]
+    whole = Volume.scratch(plan.sampled, len(prepared.shot.low), folder)
+    for i, box in enumerate(plan.sampled):
+        kind = wanted[i // plan.length]
+        if not box.empty:
+            whole.data[i].copy_(made[kind].data[i] if kind in made else prepared.smooth(i, box))
+        rest(whole, *made.values())
+    return choices, whole
+
+
+def _scores(
+    prepared: Prepared, made: Mapping[str, Volume], planted: Planted
+) -> dict[str, dict[str, float]]:
     truth, mask = planted.truth, planted.mask
     pictures = {"smooth": [prepared.smooth(i, planted.box) for i in planted.frames]}
     for kind, volume in made.items():
@@ -55,10 +88,18 @@ def choose(prepared: Prepared, made: Mapping[str, Volume]) -> tuple[Choice, Volu
         )
         for kind, frames in pictures.items()
     }
-    scores = judge(fills, truth, mask)
-    best = min(scores, key=lambda name: (scores[name]["fault"], name))
-    kinds = {name: kind for kind, name in NAMES.items()}
-    return Choice(best, scores), made.get(kinds[best])
+    return judge(fills, truth, mask)
+
+
+def _where(prepared: Prepared, region: int) -> str:
+    plan = prepared.plan
+    own = range(plan.starts[region], plan.starts[region] + plan.length)
+    i = max(own, key=lambda i: plan.holes[i].height * plan.holes[i].width)
+    box = plan.holes[i]
+    return (
+        f"{box.width}x{box.height} pixels at x {box.left}, y {box.top} in frame "
+        f"{prepared.shot.numbers[i]}"
+    )
 
 
 def _light(prepared: Prepared, frame: Tensor) -> NDArray[np.float32]:

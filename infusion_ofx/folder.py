@@ -150,8 +150,9 @@ class JobFolder:
 
     @property
     def score(self) -> Path:
-        """What the self-score has said, by take: ``chosen`` and ``scores``, score_self.py's figures
-        by method. There where the method is ``auto``."""
+        """What the self-score has said, by take, of each region: ``name`` of what was chosen,
+        ``where`` the region is, and ``scores``, score_self.py's figures by method. There where the
+        method is ``auto``."""
         return self.path / "score.json"
 
     @property

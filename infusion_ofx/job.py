@@ -87,7 +87,8 @@ class Job:
         "diffusion",
         "Where what the shot does not show comes from. diffusion: a network trained on it; patch: "
         "its own space-time patches, without training; prior: nowhere, the rest is smooth. auto: "
-        "diffusion or patch, whichever fills a hole best that is planted beside the real one.",
+        "diffusion or patch, whichever fills a hole best that is planted beside the real one; of "
+        "holes that are far apart each for itself.",
         choices=("auto", "diffusion", "patch", "prior"),
     )
     prior: str = _setting(

@@ -18,7 +18,8 @@ from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import fill_name
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Planted, Prepared
+from infusion_ofx.planting import Planted
+from infusion_ofx.prepare import Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
@@ -111,13 +112,11 @@ def save_prepared(folder: Path, prepared: Prepared) -> None:
         "regions": plan.regions,
         "scale": plan.scale,
         "blocks": [(w.start, w.stop, _edges(w.box)) for w in plan.blocks],
+        "planted": [(each.start, _edges(each.box)) for each in prepared.planted],
     }
-    if prepared.planted is not None:
-        tensors |= {
-            "planted.mask": torch.from_numpy(prepared.planted.mask),
-            "planted.truth": torch.from_numpy(prepared.planted.truth),
-        }
-        facts |= {"planted": (prepared.planted.start, _edges(prepared.planted.box))}
+    for i, planted in enumerate(prepared.planted):
+        tensors[f"planted.{i}.mask"] = torch.from_numpy(planted.mask)
+        tensors[f"planted.{i}.truth"] = torch.from_numpy(planted.truth)
     checkpoint.save(folder / _PREPARED, tensors, facts, shot.rest)
 
 
@@ -140,11 +139,13 @@ def load_prepared(folder: Path) -> Prepared | None:
         tensors["high"],
     )
     working = Working(facts["gain"], *(tensors[f"working.{name}"] for name in _WORKING))
-    planted = None
-    if "planted" in facts:
-        start, edges = facts["planted"]
-        arrays = (tensors[f"planted.{name}"].numpy() for name in ("mask", "truth"))
-        planted = Planted(start, Box(*edges), *arrays)
+    planted = tuple(
+        Planted(
+            start, Box(*edges),
+            tensors[f"planted.{i}.mask"].numpy(), tensors[f"planted.{i}.truth"].numpy(),
+        )
+        for i, (start, edges) in enumerate(facts["planted"])
+    )  # fmt: skip
     plan = Plan(
         windows, sampled, region, trained, blocks,
         _boxes(facts["holes"]), facts["regions"], facts["scale"],

@@ -23,41 +23,20 @@ from infusion_ofx.grain import Grain
 from infusion_ofx.material import Material
 from infusion_ofx.plan import Plan
 from infusion_ofx.planning import READERS, lay_out, prior_threads
+from infusion_ofx.planting import Planted, plant_holes
 from infusion_ofx.regions import Extent, depth
 from infusion_ofx.routing import Routed, route
-from infusion_ofx.score_self import GAP, plant, stretch
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import read_ahead
 from infusion_ofx.working import Working
 
-__all__ = ["Planted", "Prepared", "prepare"]
+__all__ = ["Prepared", "prepare"]
 
 Array = npt.NDArray[Any]
 
 ENOUGH = 100
 """Known pixels that a working range can be fitted to; with fewer close to the hole, it is fitted to
 all that sampling sees."""
-
-SEAM = 4
-"""Known pixels round a planted hole that are kept to judge its seam by."""
-
-
-@dataclass(frozen=True)
-class Planted:
-    """A hole over known pixels, and what is behind it; score_self.py."""
-
-    start: int
-    """First frame, as the plan's lists run."""
-    box: Box
-    mask: Array
-    """(t, height, width) of the box, bool."""
-    truth: Array
-    """(t, height, width, C), linear light, float32."""
-
-    @property
-    def frames(self) -> range:
-        """The frames that it lasts, as the plan's lists run."""
-        return range(self.start, self.start + len(self.mask))
 
 
 @dataclass(frozen=True)
@@ -68,32 +47,16 @@ class Prepared:
     """What the engine does; without windows where the shot itself has shown all of the hole."""
     shot: Shot
     working: Working
-    planted: Planted | None = None
-    """The hole that methods are judged by: to the shot it is a hole like any other."""
+    planted: tuple[Planted, ...] = ()
+    """The holes that methods are judged by, at most one in each region, the largest one's first: to
+    the shot they are holes like any other."""
 
     @property
     def held_out(self) -> HeldOut | None:
-        """The planted hole as trainings are watched by it: what of it the window has that holds its
-        first frame."""
-        planted = self.planted
-        if planted is None:
-            return None
-        holding = (
-            w for w in self.plan.windows
-            if w.start <= planted.start < w.stop and w.box.intersect(planted.box) == planted.box
-        )  # fmt: skip
-        own = next(holding, None)
-        if own is None:  # it is larger than a tile
-            return None
-        frames = range(planted.start, min(own.stop, planted.frames.stop))
-        held = slice(frames.start - own.start, frames.stop - own.start)
-        mask = torch.zeros(1, *own.size)
-        truth = self.shot.clean.cut(own.start, own.stop, own.box)
-        rows, columns = own.box.slices(planted.box)
-        mask[0, held, rows, columns] = torch.from_numpy(planted.mask[: len(frames)]).float()
-        light = torch.from_numpy(planted.truth[: len(frames)]).permute(3, 0, 1, 2)
-        truth[:, held, rows, columns] = self.working.encode(light)
-        return HeldOut(own, mask, truth)
+        """What trainings are watched by: the planted hole of the largest region, of those that a
+        window holds."""
+        found = (each.held_out(self.plan, self.shot, self.working) for each in self.planted)
+        return next((held for held in found if held is not None), None)
 
     @cached_property
     def grain(self) -> Grain | None:
@@ -161,55 +124,10 @@ def prepare(
         rest(clean, hole)
     coded = working.encode(known)
     shot = Shot(material.frames * layout.regions, clean, hole, coded.amin(1), coded.amax(1))
-    planted = None
+    planted = tuple[Planted, ...]()
     if material.job.method == "auto" and layout.windows:
-        planted, layout = _plant(material, shot, working, layout)
+        planted, layout = plant_holes(material, shot, working, layout)
     return Prepared(layout, shot, working, planted)
-
-
-def _plant(
-    material: Material, shot: Shot, working: Working, layout: Plan
-) -> tuple[Planted | None, Plan]:
-    """Plants a hole in the largest region of the shot, and adds the windows that fill it to the
-    plan; nothing where that region has not one box in all frames, or no room."""
-
-    def voxels(start: int) -> int:
-        holes = layout.holes[start : start + layout.length]
-        return sum(box.height * box.width for box in holes)
-
-    first = max(layout.starts, key=voxels)
-    reached = layout.reached[first : first + layout.length]
-    box = reached[0]
-    if len(set(reached)) > 1:
-        return None, layout
-    sizes = []
-    for i in range(first, first + layout.length):
-        sizes.append(int(shot.hole.view(i, box).count_nonzero()))
-        shot.rest()
-    frames = stretch(sizes)
-    start = first + frames.start
-    masks = [shot.hole.view(first + i, box)[0] for i in frames]
-    found = plant(torch.stack(masks).numpy() > 0, GAP * layout.scale)
-    if found is None:
-        return None, layout
-    height, width = found.mask.shape[1:]
-    top, left = box.top + found.top, box.left + found.left
-    planted = Box(top, left, top + height, left + width)
-    near = planted.grow(SEAM).intersect(box)
-    mask = np.zeros((len(found.mask), near.height, near.width), bool)
-    rows, columns = near.slices(planted)
-    mask[:, rows, columns] = found.mask
-    truth = []
-    for i, held in enumerate(mask, start):
-        clean, hole = shot.clean.view(i, near), shot.hole.view(i, near)
-        truth.append(working.decode(clean).permute(1, 2, 0).numpy())
-        clean[:, held] = 0
-        hole[:, held] = 1
-    boxes = [Box(0, 0, 0, 0)] * len(layout.region)
-    boxes[start : start + len(mask)] = [planted] * len(mask)
-    return Planted(start, near, mask, np.stack(truth)), layout.joined(
-        lay_out(material, boxes, box, layout.regions)
-    )
 
 
 def _with_seen(

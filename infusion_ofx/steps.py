@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 
 from infusion_ofx.assemble import assemble, finished, written
@@ -161,7 +161,7 @@ class Steps:
     def _solve(self, prepared: Prepared, wanted: Callable[[Stage], bool]) -> None:
         recipe = recipe_of(self.job)
         left = [take for take in self.takes if not has_fill(self.folder.work, take)]
-        needless = {"patch"} if recipe.steps and prepared.planted is None else set()
+        needless = {"patch"} if recipe.steps and not prepared.planted else set()
         work = [
             (s, cost)
             for s, cost in work_of(recipe, prepared.plan)
@@ -183,17 +183,24 @@ class Steps:
             tidy(self.folder, self.record)
 
     def _settle(self, prepared: Prepared, engine: Engine, last: Stage) -> None:
-        """Keeps the fill of a take whose last stage is done: the better one where there are two."""
+        """Keeps the fill of a take whose last stage is done; where there are two, each region's
+        better one."""
         take, kinds = last.take, {s.kind for s in engine.stages} - {"train"}
-        made: Volume | None = engine.fill(take, last.kind)
-        if len(kinds) > 1 and prepared.planted is None:
+        if len(kinds) == 1:
+            made = engine.fill(take, last.kind)
+        elif not prepared.planted:
             self.watch.meter.say("no room to plant a hole for the self-score: diffusion is taken")
-        elif len(kinds) > 1:
-            choice, made = choose(prepared, {kind: engine.fill(take, kind) for kind in kinds})
-            self.watch.meter.say(str(choice))
-            told = {"chosen": choice.name, "scores": choice.scores}
+            made = engine.fill(take)
+        else:
+            fills = {kind: engine.fill(take, kind) for kind in kinds}
+            choices, made = choose(prepared, fills, self.folder.work)
+            for choice in choices:
+                where = f"hole of {choice.where}: " if len(choices) > 1 else ""
+                self.watch.meter.say(where + str(choice))
+            told = [asdict(choice) for choice in choices]
             write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
-            self._draw(prepared, made, f"the fill: {choice.name}")
+            names = ", ".join(dict.fromkeys(choice.name for choice in choices))
+            self._draw(prepared, made, f"the fill: {names}")
         save_fill(self.folder.work, self._light(prepared, made), take)
 
     def _run(

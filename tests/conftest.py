@@ -126,6 +126,22 @@ def shot(tmp_path: Path) -> Shot:
     )
 
 
+@pytest.fixture
+def two_holes(tmp_path: Path) -> Job:
+    """A job on six frames of a wide plate of waves, 24 x 400, with a hole near each end, in which
+    the plate is brighter than elsewhere; the right one begins in the third frame."""
+    for frame in range(1001, 1007):
+        light, matte = _light(frame, 400), np.zeros((HEIGHT, 400, 1), np.float32)
+        matte[8:15, 20:27] = 1
+        if frame > 1002:
+            matte[4:12, 360:369] = 1
+        light[matte[..., 0] > 0] = 9  # what must go
+        write_exr(tmp_path / f"plate.{frame}.exr", light, ("R", "G", "B"))
+        write_exr(tmp_path / f"matte.{frame}.exr", matte, ("A",))
+    plate, matte_pattern = (str(tmp_path / f"{name}.####.exr") for name in ("plate", "matte"))
+    return Job(plate, matte_pattern, str(tmp_path / "out/fill.####.exr"), recipe="draft")
+
+
 def write_exr(path: Path, pixels: NDArray[np.float32], channels: tuple[str, ...]) -> None:
     """Writes a half EXR with OpenImageIO alone: no code of ours makes a test's input.
 
@@ -141,8 +157,8 @@ def write_exr(path: Path, pixels: NDArray[np.float32], channels: tuple[str, ...]
     assert output.write_image(np.ascontiguousarray(pixels)) and output.close(), output.geterror()
 
 
-def _light(frame: int) -> NDArray[np.float32]:
-    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+def _light(frame: int, width: int = WIDTH) -> NDArray[np.float32]:
+    y, x = np.mgrid[:HEIGHT, :width].astype(np.float32)
     wave = np.sin(0.5 * x + 0.3 * y + 0.4 * frame) + np.cos(0.2 * x - 0.6 * y + 0.2 * frame)
     return np.stack([np.exp(wave * k) for k in (1.0, 0.7, 0.4)], axis=2).astype(np.float32)
 

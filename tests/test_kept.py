@@ -20,7 +20,8 @@ from infusion_ofx.kept import (
     save_prepared,
 )
 from infusion_ofx.plan import Plan, Window
-from infusion_ofx.prepare import Planted, Prepared
+from infusion_ofx.planting import Planted
+from infusion_ofx.prepare import Prepared
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
@@ -50,23 +51,20 @@ def _prepared() -> Prepared:
     )
 
 
-@pytest.mark.parametrize("planted", [False, True])
-def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: bool) -> None:
+@pytest.mark.parametrize("planted", [0, 1, 2])
+def test_a_prepared_region_comes_back_as_it_was_kept(tmp_path: Path, planted: int) -> None:
     made = _prepared()
-    if planted:
-        mask = np.arange(2 * 4 * 5).reshape(2, 4, 5) % 3 == 0
-        truth = np.random.default_rng(0).random((2, 4, 5, 3), np.float32)
-        made = replace(made, planted=Planted(1, Box(0, 4, 4, 9), mask, truth))
+    mask = np.arange(2 * 4 * 5).reshape(2, 4, 5) % 3 == 0
+    truth = np.random.default_rng(0).random((2, 4, 5, 3), np.float32)
+    holes = [Planted(1 + i, Box(i, 4, 4 + i, 9), mask ^ (i > 0), truth + i) for i in range(planted)]
+    made = replace(made, planted=tuple(holes))
     save_prepared(tmp_path, made)
     found = load_prepared(tmp_path)
     assert found is not None
     assert (found.plan, found.shot.numbers) == (made.plan, made.shot.numbers)
-    assert (found.planted is None) == (not planted)
-    if found.planted is not None and made.planted is not None:
-        assert (found.planted.start, found.planted.box) == (1, Box(0, 4, 4, 9))
-        assert (found.planted.mask == made.planted.mask).all()
-        assert (found.planted.truth == made.planted.truth).all()
-        assert list(found.planted.frames) == [1, 2]
+    for one, other in zip(found.planted, made.planted, strict=True):
+        assert (one.start, one.box, one.frames) == (other.start, other.box, other.frames)
+        assert (one.mask == other.mask).all() and (one.truth == other.truth).all()
     assert (tuple(found.shot.clean.boxes), found.working.gain) == (REGION, made.working.gain)
     for mine, theirs in (
         *zip(made.shot.clean.data, found.shot.clean.data, strict=True),

@@ -42,6 +42,7 @@ ORDER = (
     "material",
     "regions",
     "planning",
+    "planting",
     "routing",
     "prepare",
     "choosing",

@@ -72,10 +72,10 @@ def test_auto_task_by_task_is_what_run_gives_and_it_says_its_choice(shot: Shot, 
         perform(folder.path, task)
     for take in range(1, takes + 1):
         assert shot.pixels(take_output("out", take)) == shot.pixels(take_output("unbroken", take))
-        said = read_json(folder.score)[str(take)]
+        (said,) = read_json(folder.score)[str(take)]
         faults = {name: found["fault"] for name, found in said["scores"].items()}
         assert set(faults) == {"diffusion", "patch", "smooth"}
-        assert faults[said["chosen"]] == min(faults.values())
+        assert faults[said["name"]] == min(faults.values())
     assert sum("is taken" in progress.message for progress in told) == takes
     assert not shot.hidden()
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_exr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +21,7 @@ from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.store import Sequence
 
 HEIGHT, WIDTH, FRAMES = 24, 400, 6
+"""Of the fixture ``two_holes``."""
 
 SPOTS = st.lists(
     st.tuples(st.integers(-40, 400), st.integers(-40, 900), st.integers(1, 40), st.integers(1, 40)),
@@ -92,36 +91,16 @@ def test_specks_all_over_the_plate_are_a_few_regions() -> None:
     assert len(split([_hole(spots)], 48)) <= MOST
 
 
-@pytest.fixture
-def wide(tmp_path: Path) -> Job:
-    """A wide plate of waves with a hole near each end, and a job on it."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    for frame in range(1001, 1001 + FRAMES):
-        wave = np.sin(0.5 * x + 0.3 * y + 0.4 * frame) + np.cos(0.2 * x - 0.6 * y + 0.2 * frame)
-        light = np.stack([np.exp(wave * k) for k in (1.0, 0.7, 0.4)], 2).astype(np.float32)
-        matte = np.zeros((HEIGHT, WIDTH, 1), np.float32)
-        matte[8:15, 20:27] = 1
-        if frame > 1002:
-            matte[4:12, 360:369] = 1
-        light[matte[..., 0] > 0] = 9  # what must go
-        write_exr(tmp_path / f"plate.{frame}.exr", light, ("R", "G", "B"))
-        write_exr(tmp_path / f"matte.{frame}.exr", matte, ("A",))
-    paths: dict[str, Any] = {
-        name: str(tmp_path / f"{name}.####.exr") for name in ("plate", "matte")
-    }
-    return Job(**paths, output=str(tmp_path / "out/fill.####.exr"), recipe="draft")
-
-
-def test_two_holes_at_the_ends_of_a_plate_load_no_pixel_between_them(wide: Job) -> None:
-    _, layout = plan_work(open_material(wide))
+def test_two_holes_at_the_ends_of_a_plate_load_no_pixel_between_them(two_holes: Job) -> None:
+    _, layout = plan_work(open_material(two_holes))
     assert (layout.regions, layout.length) == (2, FRAMES)
     assert not any(a.intersect(Box(0, 180, HEIGHT, 200)).width for a in layout.sampled)
     assert layout.voxels < 0.8 * FRAMES * HEIGHT * WIDTH
 
 
 @pytest.mark.parametrize("method", ["diffusion", "patch", "prior", "auto"])
-def test_both_are_filled_and_nothing_else_changes(wide: Job, method: str) -> None:
-    job = replace(wide, method=method, steps=4, sampling_steps=3, prior="auto")
+def test_both_are_filled_and_nothing_else_changes(two_holes: Job, method: str) -> None:
+    job = replace(two_holes, method=method, steps=4, sampling_steps=3, prior="auto")
     run(job)
     plate, out, matte = (Sequence.open(path) for path in (job.plate, job.output, job.matte))
     for frame in out.frames:

@@ -87,11 +87,20 @@ def test_a_job_whose_plate_is_gone_has_a_page(shot: Shot) -> None:
 def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     folder = Path(run(shot.job()).folder)
     scores = {"patch": {"swd": 2.5, "psnr": None, "fault": 1.5}, "<b>": {"fault": 0.5}}
-    write_json(folder / "score.json", {"1": {"chosen": "<b>", "scores": scores}})
+    told = [
+        {"name": "<b>", "where": "a corner", "scores": scores},
+        {"name": "diffusion", "where": "another", "scores": {}},
+    ]
+    write_json(folder / "score.json", {"1": told})
     text = build(folder).read_text()
     assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
-    told = ("Contact sheet", "train-00: loss", "Take 1: &lt;b&gt; was taken.", ">2.5<")
-    for part in told:
+    for part in (
+        "Contact sheet",
+        "train-00: loss",
+        "Take 1, hole of a corner: &lt;b&gt; was taken.",
+        ">2.5<",
+        "hole of another: diffusion was taken: there was no room",
+    ):
         assert part in text
     assert not re.search(r"(src|href)=.?(https?:)?//", text)
     assert not list((folder / "report").glob(".*"))

@@ -336,8 +336,7 @@ def test_a_deep_hole_is_judged_by_one_that_is_apart_from_it_at_its_scale(
     with begin(shot.job(**DEEP_SHOT, method="auto")) as steps:
         prepared = steps.prepare()
         assert prepared is not None and prepared.plan.scale == 4
-        planted = prepared.planted
-        assert planted is not None
+        (planted,) = prepared.planted
         first = planted.box.left + int(np.flatnonzero(planted.mask.any((0, 1)))[0])
         assert first >= 98 + 6 * 4
         steps.solve(prepared)

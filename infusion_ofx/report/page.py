@@ -210,28 +210,29 @@ def _losses(facts: Facts) -> str:
 
 
 def _self_score(score: Mapping[str, Any]) -> str:
-    """Which method's fill was taken, take by take, and by what figures."""
-    takes = {take: told for take, told in score.items() if isinstance(told, dict)}
-    if not takes:
+    """Which method's fill was taken, take by take and region by region, and by what figures."""
+    takes = {take: told for take, told in score.items() if isinstance(told, list)}
+    tables = [_chosen(take, choice) for take, told in takes.items() for choice in told]
+    if not tables:
         return ""
-    tables = "".join(_take_score(take, told) for take, told in takes.items())
     return (
         "<h2>Self-score</h2><p>A hole like the real one was planted beside it, where the truth is "
-        "known, kept out of all that was learnt, and filled by each method. It is scored once a "
-        "take, when the fills are finished. The one with the least fault was taken; 0 is right. It "
-        f"says which method suits this shot, not that the fill is good enough.</p>{tables}"
+        "known, kept out of all that was learnt, and filled by each method; holes that are far "
+        "apart have one each. It is scored once a take, when the fills are finished. The one with "
+        "the least fault was taken; 0 is right. It says which method suits this shot, not that the "
+        f"fill is good enough.</p>{''.join(tables)}"
     )
 
 
-def _take_score(take: str, told: Mapping[str, Any]) -> str:
+def _chosen(take: str, choice: Mapping[str, Any]) -> str:
     """One row a method, one column a figure."""
-    scores = told.get("scores")
-    methods = scores if isinstance(scores, dict) else {}
+    methods = choice.get("scores", {})
     figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
     figures.sort(key=lambda figure: figure != "fault")
     rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
-    chosen = f"Take {take}: {told.get('chosen')} was taken."
-    return f"<p>{escape(chosen)}</p>" + table(["method", *figures], rows)
+    said = f"Take {take}, hole of {choice.get('where')}: {choice.get('name')} was taken"
+    why = "." if methods else ": there was no room to plant a hole."
+    return f"<p>{escape(said)}{why}</p>" + (table(["method", *figures], rows) if rows else "")
 
 
 def _settings(content: Page) -> str:
