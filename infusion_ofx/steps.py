@@ -16,6 +16,7 @@ from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.inpaint import Engine, Step, by_scale
+from infusion_ofx.engine.scales import enlarge
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
@@ -39,6 +40,7 @@ from infusion_ofx.prepare import Prepared, prepare
 from infusion_ofx.preview import Sheets
 from infusion_ofx.regions import Extent
 from infusion_ofx.routing import Routed
+from infusion_ofx.sequence.frame import Box
 from infusion_ofx.watch import Watch
 
 __all__ = ["Steps"]
@@ -227,15 +229,36 @@ class Steps:
         """Told after each step of the engine; draws the estimate when an interval ends, and now and
         then within it."""
         self.watch.step(step)
-        ended = step.done == step.stage.steps
-        at_size = step.stage.scale == 1
-        if step.clean is not None and at_size and (ended or self.sheets.due()):
-            stage = step.stage
+        stage = step.stage
+        ended = step.done == stage.steps
+        if step.clean is not None and (ended or self.sheets.due()):
             said = f"{stage.name}, step {step.done} of {stage.steps}: an estimate, still growing"
-            self._draw(prepared, step.clean, "the fill" if ended and stage == last else said)
+            whole = ended and stage == last
+            self._draw(prepared, step.clean, "the fill" if whole else said, stage.scale)
 
-    def _draw(self, prepared: Prepared, clean: Volume | None, said: str) -> None:
-        self.sheets.draw(lambda frames: self._light(prepared, clean, frames), said)
+    def _draw(self, prepared: Prepared, clean: Volume | None, said: str, scale: int = 1) -> None:
+        """Draws a picture of that scale; None is the smooth fill."""
+
+        def fill(frames: Collection[int]) -> Fill:
+            made = clean
+            if made is not None and scale > 1:
+                made = self._enlarged(prepared, made, scale, frames)
+            return self._light(prepared, made, frames)
+
+        self.sheets.draw(fill, said)
+
+    def _enlarged(
+        self, prepared: Prepared, small: Volume, scale: int, frames: Collection[int]
+    ) -> Volume:
+        """Some frames, by number, of a smaller scale's picture as large as the plate's."""
+        shot, none = prepared.shot, Box(0, 0, 0, 0)
+        boxes = [
+            box if number in frames else none
+            for box, number in zip(prepared.plan.sampled, shot.numbers, strict=True)
+        ]
+        large = Volume.scratch(boxes, len(shot.low), self.folder.work)
+        enlarge(small, scale, shot.clean.within(boxes), shot, large)
+        return large
 
     def _light(
         self, prepared: Prepared, made: Volume | None, wanted: Collection[int] | None = None

@@ -14,6 +14,7 @@ from conftest import Shot, write_exr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from infusion_ofx import plan as planning
 from infusion_ofx.begin import begin, submit
@@ -363,6 +364,17 @@ def test_check_says_that_a_deep_hole_is_filled_smaller_first(deep: Shot) -> None
     told, flat = check(deep.job(**DEEP_SHOT)), check(deep.job(**DEEP_SHOT, recipe="paper"))
     assert told.scale == 4 and "first 4 times smaller" in "\n".join(told.lines())
     assert told.training_steps == 2 * DEEP_SHOT["steps"] and flat.scale == 1
+
+
+def test_the_contact_sheet_shows_a_deep_hole_before_its_detail_is_made(deep: Shot) -> None:
+    with begin(deep.job(**DEEP_SHOT)) as steps:
+        prepared, path = steps.prepare(), steps.folder.report / "contact_sheet.png"
+        assert prepared is not None
+        with Image.open(path) as sheet:
+            before = sheet.height
+        steps.solve(prepared, lambda stage: stage.scale == 4)
+        with Image.open(path) as sheet:  # it has the rows of the fill now
+            assert sheet.height > 1.5 * before
 
 
 def _trainings(folder: JobFolder) -> list[str]:
