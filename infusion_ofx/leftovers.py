@@ -38,8 +38,8 @@ def tidy(folder: JobFolder, record: Record) -> None:
     """Once the fill is there: removes the clips of sampling, which are large, and what twins have
     left of trainings; the trained networks stay. Once all is written: the prepared region as
     well."""
-    for name, steps in record.stages.items():
-        end = f"-{steps:07d}.safetensors" if name.startswith("train-") else None
+    for name in record.stages:
+        end = "-end.safetensors" if name.startswith("train-") else None
         _remove_checkpoints(folder.work, name, but=end)
     if folder.result.exists():
         _remove(folder.work, "prepared.safetensors")

@@ -50,7 +50,8 @@ def test_a_new_job_waits_with_every_task(folder: JobFolder) -> None:
 
 
 def test_a_task_is_done_when_its_result_is_there(folder: JobFolder) -> None:
-    make(folder, "prepared", "train-shared-0000004", "train-00-0000002", "train-01-0000003")
+    make(folder, "prepared", "train-shared-0000004-end", "train-00-0000002")
+    make(folder, "train-00-x4-0000002-end", "train-01-0000003-end")
     assert states(folder) == {
         "prepare": "done", "train-shared": "done", "train-00": "waiting", "train-01": "done",
         "sample": "waiting", "assemble": "waiting",
@@ -63,7 +64,7 @@ def test_a_task_is_done_when_its_result_is_there(folder: JobFolder) -> None:
 
 
 def test_an_orphan_that_still_speaks_changes_nothing_of_what_is_done(folder: JobFolder) -> None:
-    make(folder, "prepared", "train-shared-0000004")
+    make(folder, "prepared", "train-shared-0000004-end")
     with attempting(folder, "train-shared", JOB) as orphan:
         orphan(Progress("train", 1, 4, 0.25))
         assert states(folder)["train-shared"] == "done"

@@ -333,7 +333,7 @@ def test_a_finished_job_keeps_its_networks_and_its_fill_and_nothing_large(shot: 
     work = Path(run(job_in(shot.folder, checkpoint_minutes=0.0)).folder) / "work"
     kept = {path.name for path in work.iterdir()}
     assert kept == {
-        "arithmetic", "preview.safetensors", "fill.safetensors", "train-00-0000002.safetensors",
+        "arithmetic", "preview.safetensors", "fill.safetensors", "train-00-0000002-end.safetensors",
     }  # fmt: skip
 
 

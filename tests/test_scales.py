@@ -109,7 +109,7 @@ def _short(whole: Box, part: Box) -> int:
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("steps", [8, 20, 46, 53])
-def test_detail_is_sampled_in_steps_as_close_and_every_interval_has_some(
+def test_detail_has_steps_as_close_in_noise_and_every_interval_has_some(
     name: str, steps: int
 ) -> None:
     recipe = replace(RECIPES[name], sampling_steps=steps, intervals=20 if steps == 46 else 4)
@@ -124,6 +124,10 @@ def test_detail_is_sampled_in_steps_as_close_and_every_interval_has_some(
     if steps == 53:
         apart = [(grid[0] / grid[1]).item() for grid in grids]
         assert apart[1] == pytest.approx(apart[0], rel=0.05)
+    (_, most), (low, meet) = (each.noise or (0, 0) for each in (first, detail))
+    share = np.log(meet / low) / np.log(most / low)
+    for mine, whole in (detail.steps, first.steps), (detail.shared_steps, first.shared_steps):
+        assert share * whole <= mine < share * whole + 1
 
 
 def test_a_smaller_pixel_is_the_mean_of_the_plates_and_known_where_all_of_them_are(
@@ -261,9 +265,9 @@ def test_a_deep_hole_task_by_task_is_what_run_gives(deep: Shot, settings: dict[s
     told = [curve["stage"] for curve in read_losses(folder, folder.read().stages)]
     assert told == [f"{name}{x}" for name in _trainings(folder) for x in ("-x4", "")]
     assert len(curve(folder.path)) >= len(told)
-    left = {path.name.rpartition("-")[0] for path in folder.work.glob("*.safetensors")}
+    left = {path.name.rpartition("-")[0][:-8] for path in folder.work.glob("*-end.safetensors")}
     trained = {*_trainings(folder)}
-    assert left - {""} == trained | {f"{name}-x4" for name in trained}
+    assert left == trained | {f"{name}-x4" for name in trained}
 
 
 def test_a_deep_hole_goes_on_after_any_step_to_the_same_pixels(deep: Shot) -> None:

@@ -127,7 +127,7 @@ def test_a_job_that_is_stopped_within_a_take_goes_on_from_there(
     result = run(shot.job(takes=2, **SHORT))
     assert takes_of(shot, takes=2) == takes_of(shot, "unbroken", 2)
     work = {path.name for path in (Path(result.folder) / "work").iterdir()}
-    training = "train-00-0000002.safetensors"
+    training = "train-00-0000002-end.safetensors"
     assert work == {
             "arithmetic", "preview.safetensors", "fill.safetensors", "fill-take02.safetensors",
             training,

@@ -262,11 +262,12 @@ class Engine:
         return _Chain(x, clean, kept.facts["step"], kept.facts["made"])
 
     def _keep(self, stage: Stage, state: Fit | _Chain) -> None:
-        """Writes a checkpoint; its name sorts by progress."""
-        path = self.folder / f"{stage.name}-{state.step:07d}.safetensors"
+        """Writes a checkpoint; its name sorts by progress, and says whether it is the end."""
+        ended = state.step == stage.steps
+        name = f"{stage.name}-{state.step:07d}{'-end' if ended else ''}.safetensors"
         facts = {"stage": stage.name, **state.facts()}
-        checkpoint.save(path, state.tensors(), facts, state.rest)
-        checkpoint.prune(self.folder, stage.name, keep=1 if state.step == stage.steps else 2)
+        checkpoint.save(self.folder / name, state.tensors(), facts, state.rest)
+        checkpoint.prune(self.folder, stage.name, keep=1 if ended else 2)
 
     def _end(self, stage: Stage) -> checkpoint.Kept | None:
         kept = checkpoint.newest(self.folder, stage.name)

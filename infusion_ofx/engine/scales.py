@@ -126,14 +126,21 @@ def _cropped(picture: Tensor, own: Box, box: Box) -> Tensor:
 
 
 def _detail(recipe: Recipe) -> Recipe:
-    """The recipe for what a smaller scale leaves: steps as close to each other as they were, and at
-    least one in each interval."""
+    """The recipe for what a smaller scale leaves: to an octave of noise as many steps as there
+    were, of training and of sampling, and of sampling at least one in each interval."""
     assert recipe.noise is not None
     low, high = recipe.noise
     meet = min(MEET, high)
-    share = math.log(meet / low) / math.log(recipe.start / low)
-    steps = max(round(share * recipe.sampling_steps), min(FEWEST, recipe.sampling_steps))
-    own = replace(recipe, noise=(low, meet), start=meet, sampling_steps=steps)
+    octaves, trained, sampled = (math.log(most / low) for most in (meet, high, recipe.start))
+    steps = round(octaves / sampled * recipe.sampling_steps)
+    own = replace(
+        recipe,
+        noise=(low, meet),
+        start=meet,
+        steps=math.ceil(octaves / trained * recipe.steps),
+        shared_steps=math.ceil(octaves / trained * recipe.shared_steps),
+        sampling_steps=max(steps, min(FEWEST, recipe.sampling_steps)),
+    )
     while not all(calls_by_interval(own)):
         own = replace(own, sampling_steps=own.sampling_steps + 1)
     return own

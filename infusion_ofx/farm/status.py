@@ -91,12 +91,10 @@ def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
         return (folder.work / "prepared.safetensors").exists()
     if task.startswith("sample-take"):
         return (folder.work / fill_name(int(task.removeprefix("sample-take")))).exists()
-    ends = [
-        folder.work / f"{name}-{steps:07d}.safetensors"
-        for name, steps in record.stages.items()
-        if name == task or name.startswith(f"{task}-")
-    ]
-    return task != "sample" and all(end.exists() for end in ends)
+    names = [name for name in record.stages if name == task or name.startswith(f"{task}-")]
+    return task != "sample" and all(
+        any(folder.work.glob(f"{name}-[0-9]*-end.safetensors")) for name in names
+    )
 
 
 def _task(folder: JobFolder, name: str, now: float, done: bool) -> TaskStatus:
