@@ -76,7 +76,8 @@ class Job:
     )
     steps: int | None = _setting(
         None,
-        "Training steps for each interval. Default: the recipe's.",
+        "Training steps for each interval; a deep hole is trained for at each of its scales, for "
+        "the larger ones with fewer. Default: the recipe's.",
         minimum=1,
         maximum=1_000_000,
     )
