@@ -27,7 +27,7 @@ class Choice:
 
     name: str
     """``diffusion``, ``patch``, or ``smooth`` where neither is better than no texture at all;
-    diffusion where there was no room to plant a hole."""
+    diffusion where no hole could be planted."""
     where: str
     """The region's hole where it is largest: its size, place and frame."""
     scores: Mapping[str, Mapping[str, float]]
@@ -35,7 +35,7 @@ class Choice:
 
     def __str__(self) -> str:
         if not self.scores:
-            return f"no room to plant a hole for the self-score: {self.name} is taken"
+            return f"no hole could be planted for the self-score: {self.name} is taken"
         faults = sorted((found["fault"], name) for name, found in self.scores.items())
         told = ", ".join(f"{name} {fault:.2f}" for fault, name in faults)
         return f"self-score, 0 is right: {told}; {self.name} is taken"
@@ -44,7 +44,8 @@ class Choice:
 def choose(
     prepared: Prepared, made: Mapping[str, Volume], folder: Path
 ) -> tuple[list[Choice], Volume]:
-    """Judges fills by the planted holes; returns what each region gets, and all of that as one.
+    """Judges fills by the planted holes; returns what each region gets of which something is left
+    to be made up, and all of that as one.
 
     made: by kind, ``sample`` and ``patch``, each of ``plan.sampled``. folder: the fill is put
     together on its disk where regions want different ones.
@@ -54,22 +55,26 @@ def choose(
     """
     plan = prepared.plan
     planted = {each.start // plan.length: each for each in prepared.planted}
-    choices = []
-    for region in range(plan.regions):
+    choices = dict[int, Choice]()
+    for region, start in enumerate(plan.starts):
+        if all(box.empty for box in plan.sampled[start : start + plan.length]):
+            continue  # other frames show all of it
         scores = _scores(prepared, made, planted[region]) if region in planted else {}
         best = min(scores, key=lambda name: (scores[name]["fault"], name), default="diffusion")
-        choices.append(Choice(best, _where(prepared, region), scores))
+        choices[region] = Choice(best, _where(prepared, region), scores)
     kinds = {name: kind for kind, name in NAMES.items()}
-    wanted = [kinds[choice.name] for choice in choices]
-    if set(wanted) == {wanted[0]} <= set(made):
-        return choices, made[wanted[0]]
+    wanted = {region: kinds[choice.name] for region, choice in choices.items()}
+    told, chosen = list(choices.values()), {*wanted.values()}
+    if len(chosen) == 1 and chosen <= set(made):
+        return told, made[chosen.pop()]
     whole = Volume.scratch(plan.sampled, len(prepared.shot.low), folder)
     for i, box in enumerate(plan.sampled):
-        kind = wanted[i // plan.length]
         if not box.empty:
+            kind = wanted[i // plan.length]
             whole.data[i].copy_(made[kind].data[i] if kind in made else prepared.smooth(i, box))
         rest(whole, *made.values())
-    return choices, whole
+        prepared.shot.rest()
+    return told, whole
 
 
 def _scores(

@@ -326,10 +326,13 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(found: Any) -> Any:
     """JSON has no word for NaN and infinity: null."""
-    odd = {k for k, v in facts.items() if isinstance(v, float) and not math.isfinite(v)}
-    return {k: None if k in odd else v for k, v in facts.items()}
+    if isinstance(found, Mapping):
+        return {name: _plain(value) for name, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_plain(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def _versions(root: Path) -> dict[int, Path]:

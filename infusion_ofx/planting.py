@@ -96,13 +96,18 @@ def _plant(shot: Shot, working: Working, layout: Plan, first: int) -> tuple[Plan
     box = reached[0]
     if len(set(reached)) > 1:
         return None
+    holes = layout.holes[first : first + layout.length]
     sizes = []
-    for i in range(first, first + layout.length):
-        sizes.append(int(shot.hole.view(i, box).count_nonzero()))
+    for i, own in enumerate(holes, first):
+        sizes.append(0 if own.empty else int(shot.hole.view(i, own).count_nonzero()))
         shot.rest()
     frames = stretch(sizes)
-    masks = [shot.hole.view(first + i, box)[0] for i in frames]
-    found = plant(torch.stack(masks).numpy() > 0, GAP * layout.scale)
+    unknown = torch.stack([shot.hole.view(first + i, box)[0] for i in frames]).numpy() > 0
+    hole = np.zeros_like(unknown)  # of other regions no pixel
+    for mine, all_, own in zip(hole, unknown, holes[frames.start : frames.stop], strict=True):
+        if not own.empty:
+            mine[box.slices(own)] = all_[box.slices(own)]
+    found = plant(hole, unknown, GAP * layout.scale)
     if found is None:
         return None
     height, width = found.mask.shape[1:]

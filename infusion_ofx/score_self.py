@@ -53,18 +53,18 @@ def stretch(sizes: Sequence[int]) -> range:
     return range(start, min(start + STRETCH, len(sizes)))
 
 
-def plant(unknown: Mask, gap: int = GAP) -> Planting | None:
-    """A place for a hole like that of a shot, or None where there is no room.
+def plant(hole: Mask, unknown: Mask, gap: int = GAP) -> Planting | None:
+    """A place for a hole like one of a shot, or None where there is no room.
 
-    unknown: (t, H, W), bool, of the frames that it lasts; the hole and whatever else is not known.
-    gap: pixels that stay known between them.
+    hole: (t, H, W), bool, of the frames that it lasts. unknown: the same, with all else that is not
+    known. gap: pixels that stay known between that and what is planted.
     The nearest place is taken that holds most of it: what is close is most like what is missing.
     """
-    if not unknown.any():
+    if not hole.any():
         return None
-    rows, columns = (np.flatnonzero(unknown.any(axis=(0, axis))) for axis in (2, 1))
+    rows, columns = (np.flatnonzero(hole.any(axis=(0, axis))) for axis in (2, 1))
     top, left = int(rows[0]), int(columns[0])
-    shape = unknown[:, top : rows[-1] + 1, left : columns[-1] + 1]
+    shape = hole[:, top : rows[-1] + 1, left : columns[-1] + 1]
     taken = _grown(unknown, gap)
     found = []
     for y, x in _places(taken.shape, shape.shape):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from conftest import write_exr
 
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.volume import Volume
@@ -29,6 +30,18 @@ def prepared(two_holes: Job, tmp_path: Path) -> Prepared:
     return prepare(material, *plan_work(material), tmp_path, lambda done: None)
 
 
+@pytest.fixture
+def near(two_holes: Job, tmp_path: Path) -> Prepared:
+    """The same where the second hole is so near to the first one that each region is loaded with
+    the other's hole and with what is planted for it."""
+    for frame in range(1001, 1007):
+        matte = np.zeros((24, 400, 1), np.float32)
+        matte[8:15, 20:27] = matte[4:12, 150:159] = 1
+        write_exr(tmp_path / f"matte.{frame}.exr", matte, ("A",))
+    material = open_material(replace(two_holes, method="auto", prior="off"))
+    return prepare(material, *plan_work(material), tmp_path, lambda done: None)
+
+
 def _made(prepared: Prepared, right: set[int]) -> Volume:
     """A fill that is the truth behind the planted holes of some regions, and noise elsewhere."""
     random = torch.Generator().manual_seed(len(right))
@@ -44,10 +57,13 @@ def _made(prepared: Prepared, right: set[int]) -> Volume:
     return volume
 
 
+@pytest.mark.parametrize("apart", ["far", "near"])
 def test_what_is_behind_each_planted_hole_is_kept_and_nowhere_in_the_shot(
-    two_holes: Job, prepared: Prepared
+    two_holes: Job, apart: str, request: pytest.FixtureRequest
 ) -> None:
+    prepared: Prepared = request.getfixturevalue({"far": "prepared"}.get(apart, apart))
     shot, length = prepared.shot, prepared.plan.length
+    shared = 0
     assert sorted(each.start // length for each in prepared.planted) == [0, 1]
     material = open_material(two_holes)
     for planted in prepared.planted:
@@ -60,6 +76,15 @@ def test_what_is_behind_each_planted_hole_is_kept_and_nowhere_in_the_shot(
                 held = torch.from_numpy(mask[planted.box.slices(both)])
                 assert (shot.clean.view(start + i % length, both)[:, held] == 0).all()
                 assert (shot.hole.view(start + i % length, both)[:, held] == 1).all()
+                shared += start != i - i % length and bool(held.any())
+    assert bool(shared) == (apart == "near")
+
+
+def test_a_planted_hole_is_like_its_own_regions_and_like_no_others(near: Prepared) -> None:
+    sizes = [7 * 7, 8 * 9]
+    for planted in near.planted:
+        for mask in planted.mask:
+            assert 0 < mask.sum() <= sizes[planted.start // near.plan.length]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +119,7 @@ def test_a_region_without_room_for_a_planted_hole_is_diffusions(
     made = {"sample": _made(prepared, set()), "patch": _made(prepared, {0, 1})}
     choices, _ = choose(replace(prepared, planted=prepared.planted[:1]), made, tmp_path)
     assert (choices[one].name, choices[other].name) == ("patch", "diffusion")
-    assert "no room" in str(choices[other]) and not choices[other].scores
+    assert "no hole" in str(choices[other]) and not choices[other].scores
 
 
 def test_a_job_says_what_each_region_got_and_where_it_is(two_holes: Job) -> None:

@@ -80,6 +80,12 @@ def test_auto_task_by_task_is_what_run_gives_and_it_says_its_choice(shot: Shot, 
     assert not shot.hidden()
 
 
+def test_auto_has_a_verdict_where_some_figures_cannot_be_told(shot: Shot) -> None:
+    result = run(shot.job(method="auto", channels="R"))  # FLIP is of three channels
+    (said,) = read_json(Path(result.folder) / "score.json")["1"]
+    assert said["scores"]["patch"]["flip"] is None and said["scores"]["patch"]["fault"] >= 0
+
+
 def test_auto_is_diffusion_where_no_hole_can_be_planted(shot: Shot) -> None:
     told: list[Progress] = []
     result = run(shot.job("auto/", method="auto", grow=6), told.append)

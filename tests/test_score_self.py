@@ -22,7 +22,7 @@ def moving(frames: int = 24, height: int = 70, width: int = 90, size: int = 14) 
 
 def test_a_planted_hole_has_the_shape_and_the_motion_of_the_real_one() -> None:
     hole = moving(STRETCH)
-    planting = plant(hole)
+    planting = plant(hole, hole)
     assert planting is not None and len(planting.mask) == STRETCH
     rows, columns = (np.flatnonzero(hole.any(axis=(0, axis))) for axis in (2, 1))
     shape = hole[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -33,20 +33,21 @@ def test_a_planted_hole_has_the_shape_and_the_motion_of_the_real_one() -> None:
 
 def test_it_keeps_away_from_all_that_is_unknown() -> None:
     hole = moving()
-    hole[:, 60:, :] = True
-    planting = plant(hole)
-    assert planting is not None
+    unknown = hole.copy()
+    unknown[:, 60:, :] = True
+    planting = plant(hole, unknown)
+    assert planting is not None and planting.mask.shape[1] < 40  # as high as the hole alone
     planted = np.zeros_like(hole)
     height, width = planting.mask.shape[1:]
     rows = slice(planting.top, planting.top + height)
     planted[:, rows, planting.left : planting.left + width] = planting.mask
     square = np.ones((2 * GAP + 1, 2 * GAP + 1), np.uint8)
-    near = np.stack([cv2.dilate(frame.astype(np.uint8), square) for frame in hole]) > 0
+    near = np.stack([cv2.dilate(frame.astype(np.uint8), square) for frame in unknown]) > 0
     assert planted.any() and not (planted & near).any()
 
 
 def test_the_same_hole_gives_the_same_place() -> None:
-    first, second = plant(moving()), plant(moving())
+    first, second = plant(moving(), moving()), plant(moving(), moving())
     assert first is not None and second is not None
     assert (first.top, first.left) == (second.top, second.left)
 
@@ -66,7 +67,7 @@ def test_where_there_is_no_room_nothing_is_planted(case: str) -> None:
     hole = np.zeros((6, 40, 40), bool)
     hole[:, 3:37, 3:37] = case == "no room"
     hole |= case == "nothing known"
-    assert plant(hole) is None
+    assert plant(hole, hole) is None
 
 
 def test_the_truth_has_no_fault_and_a_texture_beats_a_blur_and_noise() -> None:

@@ -98,6 +98,8 @@ def enlarge(small: Volume, times: int, first: Volume, shot: Shot, into: Volume) 
     large, where the hole is, held to the range of the known pixels; elsewhere ``first`` as it is.
     """
     for i, box in enumerate(into.boxes):
+        if box.empty:
+            continue
         known, hole = (part.to(shot.device) for part in (first.data[i], shot.hole.view(i, box)))
         whole = _times(small.boxes[i], times)
         if whole.intersect(box).empty:  # too little is loaded round a tiny hole beside deep ones

@@ -231,7 +231,7 @@ def _chosen(take: str, choice: Mapping[str, Any]) -> str:
     figures.sort(key=lambda figure: figure != "fault")
     rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
     said = f"Take {take}, hole of {choice.get('where')}: {choice.get('name')} was taken"
-    why = "." if methods else ": there was no room to plant a hole."
+    why = "." if methods else ": no hole could be planted."
     return f"<p>{escape(said)}{why}</p>" + (table(["method", *figures], rows) if rows else "")
 
 
