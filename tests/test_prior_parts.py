@@ -176,6 +176,17 @@ def test_a_view_is_safe_only_away_from_what_is_unknown() -> None:
     assert not safe[0].any() and not safe[:, -1].any()
 
 
+def test_a_place_between_pixels_shows_no_more_and_no_less_than_those_next_to_it() -> None:
+    random = np.random.default_rng(3)
+    light = np.exp(random.normal(0, 3, (SIDE, SIDE))).astype(np.float32)  # 12 beside 0.01
+    view = view_of(light)
+    at = random.uniform(2, SIDE - 3, (40, 40, 2)).astype(np.float32)
+    found = np.sinh(view.look(at + [BOX.left, BOX.top]))[..., 0]
+    for (x, y), value in zip(at.reshape(-1, 2), found.flat, strict=True):
+        near = light[round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2]
+        assert 0.99 * near.min() <= value <= 1.01 * near.max()
+
+
 def test_the_nearest_frames_that_see_the_hole_are_chosen() -> None:
     big, hole = picture(), np.zeros((SIDE, SIDE), bool)
     hole[30:42, 30:42] = True

@@ -114,6 +114,36 @@ def test_what_moves_by_itself_before_a_still_camera_is_no_plane() -> None:
         assert (seen(prior, i, truth[i], holes[i])[2] == 0).all()
 
 
+def test_what_stands_still_under_flickering_light_comes_back_as_sharp_as_it_is() -> None:
+    random, still = np.random.default_rng(11), panned(wall(6))[0]
+    y, x = np.mgrid[:SIDE, :SIDE]
+    truth, holes = [], []
+    for i in range(FRAMES):  # tongues of light of many widths, elsewhere in each frame
+        glow = sum(
+            cv2.GaussianBlur(random.normal(0, 2 * s, (SIDE, SIDE)), (0, 0), s) for s in (3, 9)
+        )
+        lit = np.exp(np.maximum(glow, 0) * (y < 40))[..., None]
+        truth.append((still * lit).astype(np.float32))
+        holes.append((abs(y - 58) < 10) & (abs(x - 24 - 6 * i) < 10))
+    prior = shown(hidden(truth, holes), holes)
+    for i in range(FRAMES):
+        light, true, sure = seen(prior, i, truth[i], holes[i])
+        assert (sure > 0.5).mean() > 0.9
+        np.testing.assert_allclose(light[sure > 0.5], true[sure > 0.5], rtol=0.02)
+
+
+def test_nothing_is_brighter_or_darker_than_what_the_shot_shows() -> None:
+    random, holes = np.random.default_rng(12), still_hole()
+    lit = np.exp(random.normal(0, 1, FRAMES))
+    truth = [f * light for f, light in zip(panned(wall(2), 4.5), lit, strict=True)]
+    for frame in truth:
+        frame[random.random((SIDE, SIDE)) < 0.01] = 500  # sparks
+    known = np.concatenate([f[~hole] for f, hole in zip(truth, holes, strict=True)])
+    for each in shown(hidden(truth, holes), holes):
+        held = each.light[each.confidence > 0]
+        assert (held >= known.min(0)).all() and (held <= known.max(0)).all()
+
+
 def test_a_change_of_exposure_is_mended() -> None:
     truth, holes = panned(wall(1)), still_hole()
     truth = [frame * np.float32(1.15**i) for i, frame in enumerate(truth)]

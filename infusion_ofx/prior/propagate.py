@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from infusion_ofx.prior.motion import flow, places
+from infusion_ofx.prior.motion import Corners, flow, places
 from infusion_ofx.prior.sources import MOST_THREADS, Sources
 from infusion_ofx.prior.spread import average, spread
 from infusion_ofx.prior.trust import Target, confidence
@@ -135,7 +135,7 @@ def _fill(sources: Sources, i: int) -> Shown:
             look = reduce(_better, _planes(sources, i, target, look))
             sure = _believed(look, target)
         inner = target.box.slices(box)
-        light = np.sinh(look.levels[inner]) / np.float32(view.scale)
+        light = np.clip(np.sinh(look.levels[inner]) / np.float32(view.scale), *sources.limits)
         trust = sure[inner]
     return Shown(box, light, trust)
 
@@ -160,8 +160,9 @@ def _shown(
 ) -> _Look | None:
     """What all sources together show by one motion; None where that is nothing. share: how much of
     what is round each pixel (h, w) moves like that."""
+    view, stray = sources.view(i), STRAY if plane is not None else np.inf
     chosen = sources.best(i, target.points(), plane)
-    looks = [_look(target, *source, STRAY if plane is not None else np.inf) for source in chosen]
+    looks = [_look(target, view, *source, stray) for source in chosen]
     useful = [look for look in looks if look is not None]
     if not useful:
         return None
@@ -195,11 +196,13 @@ def _believed(look: _Look, target: Target) -> Array:
     return np.asarray(confidence(expected, target) * look.seen)
 
 
-def _look(target: Target, source: View, homography: Array, stray: float) -> _Look | None:
-    """What a source shows and how right it is; None where that cannot be told. stray: pixels, from
-    which on what moves otherwise than the homography is something else."""
+def _look(
+    target: Target, view: View, source: View, homography: Array, stray: float
+) -> _Look | None:
+    """What a source shows and how right it is; None where that cannot be told. view: the target's.
+    stray: pixels, from which on what moves otherwise than the homography is something else."""
     base = places(target.box, homography)
-    motion, sure = flow(target.lumas, target.safes, source, base)
+    motion, sure = _motion(target, view, source, homography, base)
     sure = sure * (np.linalg.norm(motion, axis=2) < stray)
     blind = base + spread(motion, sure * target.away)
     on_ring = target.tried(source.guess(blind, 0), source.sees(blind))
@@ -212,6 +215,17 @@ def _look(target: Target, source: View, homography: Array, stray: float) -> _Loo
     inwards = cv2.distanceTransform(seen.astype(np.uint8), cv2.DIST_L2, 3)
     error = target.near(square, tried) + shifted + TINY
     return _Look(levels, np.minimum(inwards / FADE, 1) * target.hole, error, square, tried)
+
+
+def _motion(
+    target: Target, view: View, source: View, homography: Array, base: Array
+) -> tuple[Array, Array]:
+    """The flow that is left to be added to ``base``, and how far it was measured, as ``flow`` gives
+    them: none where the camera stood still from the one frame to the other. What moves then is
+    gone by now, and light that flickers over what stands still is taken for motion."""
+    if (homography == np.eye(3)).all() and Corners.find(source, view).still:
+        return np.zeros_like(base), np.ones_like(base[..., 0])
+    return flow(target.lumas, target.safes, source, base)
 
 
 def _consensus(looks: list[_Look]) -> _Look:

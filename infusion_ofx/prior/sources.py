@@ -44,8 +44,9 @@ class Sources:
         boxes: Sequence[Box],
         rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what ``propagate`` takes."""
-        scale = _scale(light, hole, rest)
+        """Takes what ``propagate`` takes. ``limits``: the least and the greatest known value of
+        each channel, (C,) float32 each."""
+        scale, self.limits = _scale(light, hole, rest)
 
         @lru_cache(VIEWS)
         def view(i: int) -> View:
@@ -145,15 +146,22 @@ def _added(held: Array, value: Array) -> Array:
     return np.asarray((places * (best - held)).sum(0))
 
 
-def _scale(light: Sequence[Array], hole: Sequence[Array], rest: Callable[[], None]) -> float:
-    """What light is multiplied with before the asinh: the working range's choice for the shot."""
+def _scale(
+    light: Sequence[Array], hole: Sequence[Array], rest: Callable[[], None]
+) -> tuple[float, tuple[Array, Array]]:
+    """What light is multiplied with before the asinh, the working range's choice for the shot; and
+    the least and the greatest known value of each channel."""
     total = sum(mask.size for mask in hole)
     step = max(1, total // 1_000_000)
-    known = []
+    known, ends = [], []
     for pixels, mask in zip(light, hole, strict=True):
-        known.append(pixels[(mask == 0) & np.isfinite(pixels).all(-1)][::step].copy())
+        shown = pixels[(mask == 0) & np.isfinite(pixels).all(-1)]
+        known.append(shown[::step].copy())
+        if len(shown):
+            ends += [shown.min(0), shown.max(0)]
         rest()
     values = torch.from_numpy(np.concatenate(known).astype(np.float32))
     if not len(values):
-        return 1.0
-    return KNEE * Working.fit(values.T, decorrelate=False).gain
+        return 1.0, (np.float32(0), np.float32(0))
+    limits = np.min(ends, 0).astype(np.float32), np.max(ends, 0).astype(np.float32)
+    return KNEE * Working.fit(values.T, decorrelate=False).gain, limits

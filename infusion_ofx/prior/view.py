@@ -21,6 +21,9 @@ soft rim that most mattes leave outside."""
 KERNEL = 4
 """Pixels round a place that a cubic kernel may touch, and some."""
 
+NEXT = np.ones((3, 3), np.uint8)
+"""The pixels next to one."""
+
 SIZES = 5
 """Sizes in a pyramid, each half the one before."""
 
@@ -74,7 +77,11 @@ class View:
 
     def look(self, at: Array) -> Array:
         """Levels (h, w, C) at plate coordinates ``at``, (h, w, 2), x before y, by a cubic kernel on
-        light; anything where ``sees`` is false."""
+        light; anything where ``sees`` is false.
+
+        Held to what the pixels next to a place show: beside a flame of 12 a cubic kernel swings
+        below 0, and on the scale of levels that is far off.
+        """
         x, y = at[..., 0], at[..., 1]
         touched = Box(int(y.min()), int(x.min()), int(y.max()), int(x.max())).grow(KERNEL)
         wanted = touched.intersect(self.box)
@@ -82,7 +89,11 @@ class View:
             return np.zeros((*at.shape[:2], self.light.shape[2]), np.float32)
         rows, columns = self.box.slices(wanted)
         light = np.where(self.known[rows, columns, None], self.light[rows, columns], 0)
-        found = sample(light.astype(np.float32), at - _corner(wanted), cv2.INTER_CUBIC)
+        light, place = light.astype(np.float32), at - _corner(wanted)
+        least, most = (
+            sample(of(light, NEXT), place, cv2.INTER_NEAREST) for of in (cv2.erode, cv2.dilate)
+        )
+        found = np.clip(sample(light, place, cv2.INTER_CUBIC), least, most)
         return levels(found.reshape(*at.shape[:2], -1), self.scale)
 
     def sees(self, at: Array) -> Array:
