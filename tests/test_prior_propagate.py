@@ -132,6 +132,20 @@ def test_what_stands_still_under_flickering_light_comes_back_as_sharp_as_it_is()
         np.testing.assert_allclose(light[sure > 0.5], true[sure > 0.5], rtol=0.02)
 
 
+@pytest.mark.parametrize("step", [0.5, 2.0])
+def test_clouds_that_drift_over_still_ground_are_followed(step: float) -> None:
+    ground, clouds = panned(wall(13))[0], panned(wall(14), step)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    truth, holes = [], []
+    for i in range(FRAMES):
+        truth.append(np.vstack([clouds[i][:64], ground[64:]]))
+        holes.append((abs(y - 30) < 8) & (abs(x - 24 - 6 * i) < 8))
+    prior = shown(hidden(truth, holes), holes)
+    for i in range(FRAMES):
+        light, true, sure = seen(prior, i, truth[i], holes[i])
+        assert (sure > 0.5).mean() > 0.9 and decibels(light, true) > 45
+
+
 def test_nothing_is_brighter_or_darker_than_what_the_shot_shows() -> None:
     random, holes = np.random.default_rng(12), still_hole()
     lit = np.exp(random.normal(0, 1, FRAMES))

@@ -60,8 +60,11 @@ class Corners:
     """The first view's."""
 
     @classmethod
-    def find(cls, source: View, target: View) -> Corners:
-        """Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method."""
+    def find(cls, source: View, target: View, near: Box | None = None) -> Corners:
+        """Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method. near: the
+        pixels to look at, where that is not all."""
+        if near is not None:
+            source, target = source.within(near), target.within(near)
         low, high = np.quantile(source.luma[0], [0.01, 0.99])
         size = max(source.box.height, target.box.height), max(source.box.width, target.box.width)
         first, second = (
@@ -89,8 +92,12 @@ class Corners:
     @property
     def still(self) -> bool:
         """Whether the camera is."""
-        standing = np.linalg.norm(self.end - self.begin, axis=1) < STILL
-        return bool(standing.sum() > STANDING * len(standing))
+        return self.standing(STILL) > STANDING
+
+    def standing(self, far: float) -> float:
+        """The share that has moved by less than ``far`` pixels; 0 where there are none."""
+        moved = np.linalg.norm(self.end - self.begin, axis=1)
+        return float((moved < far).mean()) if len(moved) else 0.0
 
     def off(self, homography: Array) -> Array:
         """How far from where a homography takes them they were found: (N,), pixels."""

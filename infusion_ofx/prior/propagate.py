@@ -49,6 +49,9 @@ FEW, ALONE = 0.4, 2.0
 it has nothing, the error to expect is this many times what there is to explain."""
 STRAY = 2.0
 """Pixels that a plane's flow may be off its homography: beyond that it has left the plane."""
+HARDLY, MOST_STAND = 0.3, 0.5
+"""Pixels that a corner may seem to have moved by, and the share of those round a hole that must not
+have moved more, for all there to stand still."""
 TINY = 1e-8
 
 Array = NDArray[Any]
@@ -136,6 +139,7 @@ def _fill(sources: Sources, i: int) -> Shown:
             sure = _believed(look, target)
         inner = target.box.slices(box)
         light = np.clip(np.sinh(look.levels[inner]) / np.float32(view.scale), *sources.limits)
+        light *= look.seen[inner][..., None] > 0
         trust = sure[inner]
     return Shown(box, light, trust)
 
@@ -221,10 +225,11 @@ def _motion(
     target: Target, view: View, source: View, homography: Array, base: Array
 ) -> tuple[Array, Array]:
     """The flow that is left to be added to ``base``, and how far it was measured, as ``flow`` gives
-    them: none where the camera stood still from the one frame to the other. What moves then is
-    gone by now, and light that flickers over what stands still is taken for motion."""
-    if (homography == np.eye(3)).all() and Corners.find(source, view).still:
-        return np.zeros_like(base), np.ones_like(base[..., 0])
+    them: none before a still camera where what is round the hole stands still as well. Light that
+    flickers over it would be taken for motion."""
+    if (homography == np.eye(3)).all():
+        if Corners.find(source, view, target.box).standing(HARDLY) > MOST_STAND:
+            return np.zeros_like(base), np.ones_like(base[..., 0])
     return flow(target.lumas, target.safes, source, base)
 
 

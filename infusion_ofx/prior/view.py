@@ -61,6 +61,15 @@ class View:
         filled = spread(luma, known.astype(np.float32))
         return cls(box, light, scale, known, *halved(filled, safe))
 
+    def within(self, box: Box) -> View:
+        """What lies within a box of it, at full size alone."""
+        box = box.intersect(self.box)
+        cut = self.box.slices(box)
+        return View(
+            box, self.light[cut], self.scale, self.known[cut],
+            (self.luma[0][cut],), (self.safe[0][cut],),
+        )  # fmt: skip
+
     def hole(self) -> Box:
         """The smallest box round all that is unknown; empty when all is known."""
         left, top, width, height = cv2.boundingRect((~self.known).astype(np.uint8))
