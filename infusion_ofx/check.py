@@ -26,6 +26,7 @@ from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.planning import plan_work, prior_threads
+from infusion_ofx.planting import foreseen
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.sequence.ranges import format_frames
 
@@ -117,6 +118,8 @@ def check(job: Job) -> Report:
     material = open_material(job)
     compute = Compute.choose(job.device, job.precision, job.threads)
     holes, layout = plan_work(material)
+    if job.method == "auto":
+        layout = foreseen(layout)
     recipe, frames = material.recipe, material.frames
     display = material.plate.header(frames[0]).display
     widest = max(layout.region, key=lambda box: box.height * box.width)

@@ -5,7 +5,7 @@ To training, patches and sampling they are holes like any other; here what is be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from infusion_ofx.score_self import GAP, plant, stretch
 from infusion_ofx.sequence.frame import Box
 from infusion_ofx.working import Working
 
-__all__ = ["Planted", "plant_holes"]
+__all__ = ["Planted", "foreseen", "plant_holes"]
 
 SEAM = 4
 """Known pixels round a planted hole that are kept to judge its seam by."""
@@ -87,6 +87,18 @@ def plant_holes(
             own = lay_out(material, boxes, layout.reached[first], layout.regions)
             layout = layout.joined(own)
     return tuple(made), layout
+
+
+def foreseen(layout: Plan) -> Plan:
+    """The plan with as many windows as planted holes will add, told before any pixel is read: those
+    of the frames in which each region's hole is the largest, once more."""
+    more = []
+    for first in layout.starts:
+        holes = layout.holes[first : first + layout.length]
+        frames = stretch([box.height * box.width for box in holes])
+        start, stop = first + frames.start, first + frames.stop
+        more += [w for w in layout.windows if w.start < stop and start < w.stop]
+    return replace(layout, windows=(*layout.windows, *more))
 
 
 def _plant(shot: Shot, working: Working, layout: Plan, first: int) -> tuple[Planted, Box] | None:

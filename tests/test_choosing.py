@@ -11,11 +11,13 @@ import pytest
 import torch
 from conftest import write_exr
 
+from infusion_ofx.check import check
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.volume import Volume
 from infusion_ofx.folder import JobFolder, read_json
 from infusion_ofx.material import open_material
 from infusion_ofx.planning import plan_work
+from infusion_ofx.planting import foreseen
 from infusion_ofx.prepare import Prepared, prepare
 from infusion_ofx.run import run
 
@@ -85,6 +87,15 @@ def test_a_planted_hole_is_like_its_own_regions_and_like_no_others(near: Prepare
     for planted in near.planted:
         for mask in planted.mask:
             assert 0 < mask.sum() <= sizes[planted.start // near.plan.length]
+
+
+def test_the_windows_that_planted_holes_take_are_foreseen(
+    two_holes: Job, prepared: Prepared
+) -> None:
+    _, layout = plan_work(open_material(two_holes))
+    assert len(foreseen(layout).windows) == len(prepared.plan.windows) == 2 * len(layout.windows)
+    told = check(replace(two_holes, method="auto", prior="off"))
+    assert told.windows == len(prepared.plan.windows)
 
 
 @pytest.mark.parametrize(
