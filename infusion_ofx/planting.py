@@ -82,8 +82,7 @@ def plant_holes(
             planted, box = found
             made.append(planted)
             boxes = [Box(0, 0, 0, 0)] * len(layout.region)
-            for i in planted.frames:
-                boxes[i] = box
+            boxes[planted.frames.start : planted.frames.stop] = [box] * len(planted.frames)
             own = lay_out(material, boxes, layout.reached[first], layout.regions)
             layout = layout.joined(own)
     return tuple(made), layout

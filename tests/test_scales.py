@@ -397,7 +397,7 @@ def test_a_deep_hole_that_is_done_again_is_done_again_at_both_scales(deep: Shot)
 def test_check_says_that_a_deep_hole_is_filled_smaller_first(deep: Shot) -> None:
     told, flat = (check(deep.job(**DEEP_SHOT, recipe=name)) for name in ("draft", "paper"))
     assert told.scale == 4 and "first 4 times smaller" in "\n".join(told.lines())
-    assert flat.scale == 1
+    assert told.training_steps == 2 * DEEP_SHOT["steps"] and flat.scale == 1
     assert check(deep.job(steps=100, prior="off")).training_steps == 100 + 74
 
 

@@ -60,11 +60,8 @@ class Corners:
     """The first view's."""
 
     @classmethod
-    def find(cls, source: View, target: View, near: Box | None = None) -> Corners:
-        """Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method. near: the
-        pixels to look at, where that is not all."""
-        if near is not None:
-            source, target = source.within(near), target.within(near)
+    def find(cls, source: View, target: View) -> Corners:
+        """Those of Shi and Tomasi, followed both ways by Lucas and Kanade's method."""
         low, high = np.quantile(source.luma[0], [0.01, 0.99])
         size = max(source.box.height, target.box.height), max(source.box.width, target.box.width)
         first, second = (

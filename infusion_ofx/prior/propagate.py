@@ -164,9 +164,9 @@ def _shown(
 ) -> _Look | None:
     """What all sources together show by one motion; None where that is nothing. share: how much of
     what is round each pixel (h, w) moves like that."""
-    view, stray = sources.view(i), STRAY if plane is not None else np.inf
+    stray = STRAY if plane is not None else np.inf
     chosen = sources.best(i, target.points(), plane)
-    looks = [_look(target, view, *source, stray) for source in chosen]
+    looks = [_look(target, *source, stray) for source in chosen]
     useful = [look for look in looks if look is not None]
     if not useful:
         return None
@@ -200,13 +200,11 @@ def _believed(look: _Look, target: Target) -> Array:
     return np.asarray(confidence(expected, target) * look.seen)
 
 
-def _look(
-    target: Target, view: View, source: View, homography: Array, stray: float
-) -> _Look | None:
-    """What a source shows and how right it is; None where that cannot be told. view: the target's.
-    stray: pixels, from which on what moves otherwise than the homography is something else."""
+def _look(target: Target, source: View, homography: Array, stray: float) -> _Look | None:
+    """What a source shows and how right it is; None where that cannot be told. stray: pixels, from
+    which on what moves otherwise than the homography is something else."""
     base = places(target.box, homography)
-    motion, sure = _motion(target, view, source, homography, base)
+    motion, sure = _motion(target, source, homography, base)
     sure = sure * (np.linalg.norm(motion, axis=2) < stray)
     blind = base + spread(motion, sure * target.away)
     on_ring = target.tried(source.guess(blind, 0), source.sees(blind))
@@ -221,14 +219,13 @@ def _look(
     return _Look(levels, np.minimum(inwards / FADE, 1) * target.hole, error, square, tried)
 
 
-def _motion(
-    target: Target, view: View, source: View, homography: Array, base: Array
-) -> tuple[Array, Array]:
+def _motion(target: Target, source: View, homography: Array, base: Array) -> tuple[Array, Array]:
     """The flow that is left to be added to ``base``, and how far it was measured, as ``flow`` gives
     them: none before a still camera where what is round the hole stands still as well. Light that
     flickers over it would be taken for motion."""
     if (homography == np.eye(3)).all():
-        if Corners.find(source, view, target.box).standing(HARDLY) > MOST_STAND:
+        corners = Corners.find(source.within(target.box), target.view)
+        if corners.standing(HARDLY) > MOST_STAND:
             return np.zeros_like(base), np.ones_like(base[..., 0])
     return flow(target.lumas, target.safes, source, base)
 

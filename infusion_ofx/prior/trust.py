@@ -48,6 +48,8 @@ class Target:
     """
 
     box: Box
+    view: View
+    """What of the frame lies within ``box``, at full size alone."""
     levels: Array
     """(h, w, C)"""
     lumas: tuple[Array, ...]
@@ -81,8 +83,9 @@ class Target:
         smooth = spread(average(luma, away, SEAM), away)
         contrast = _around((luma - smooth) ** 2, ring, NEAR)
         return cls(
-            box, levels, lumas, safes, inside, safe, ring, away, contrast, _grain(luma, safe)
-        )
+            box, view.within(box), levels, lumas, safes, inside, safe, ring, away, contrast,
+            _grain(luma, safe),
+        )  # fmt: skip
 
     def points(self) -> Array:
         """Plate points (2, N), x before y, all over the hole."""
