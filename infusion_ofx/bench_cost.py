@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from infusion_ofx.accounts import costs, verdicts
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import build
 from infusion_ofx.engine.objective import denoise
@@ -23,7 +24,7 @@ from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.schedule import make
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.errors import InfusionError, JobError
-from infusion_ofx.folder import JobFolder, read_json
+from infusion_ofx.folder import JobFolder
 from infusion_ofx.job import Job
 from infusion_ofx.material import recipe_of
 from infusion_ofx.sequence.frame import Box
@@ -54,9 +55,9 @@ MATRIX = {"cpu": 2048, "cuda": 8192}
 def measured(job: Job, scratch: Path) -> Row:
     """Runs the real command on a job, in a fresh process, and returns what it took.
 
-    ``cpu_seconds``, ``wall_seconds`` and ``peak_memory`` in bytes of the whole process; ``chosen``
-    and ``faults``, by method, of the self-score where the method is auto;
-    the rest is from ``arithmetic``. scratch: an empty folder that it may use.
+    ``cpu_seconds``, ``wall_seconds`` and ``peak_memory`` in bytes of the whole process;
+    ``choices``, what the self-score has said of each region (accounts.py), where the method is
+    auto; the rest is from ``arithmetic``. scratch: an empty folder that it may use.
 
     Raises:
         InfusionError: when the run fails, with the last line that it said.
@@ -94,10 +95,8 @@ def measured(job: Job, scratch: Path) -> Row:
     unit = 1 if sys.platform == "darwin" else 1024
     row: Row = {"cpu_seconds": cpu, "wall_seconds": seconds, "peak_memory": memory * unit}
     folder = JobFolder(next(Path(job.data_dir).rglob("job.json")).parent)
-    judged = read_json(folder.score).get("1", {"chosen": None, "scores": {}})
-    row["chosen"] = judged["chosen"]
-    row["faults"] = {name: found["fault"] for name, found in judged["scores"].items()}
-    return {**row, **arithmetic(job, read_json(folder.cost))}
+    row["choices"] = verdicts(folder).get(1, [])
+    return {**row, **arithmetic(job, costs(folder))}
 
 
 def arithmetic(job: Job, cost: Mapping[str, Any]) -> Row:
@@ -105,9 +104,8 @@ def arithmetic(job: Job, cost: Mapping[str, Any]) -> Row:
     of the first two together in 10^12 operations a second; ``ceiling_share``, that rate over the
     ``ceiling``.
 
-    cost: what the job folder says (steps.py): seconds and voxels passed forward, by kind. None of
-    what it does not say; a fill of patches does no arithmetic that could be held against a matrix
-    product.
+    cost: by kind, seconds and voxels passed forward (accounts.py). None of what it does not say; a
+    fill of patches does no arithmetic that could be held against a matrix product.
     """
     kinds = {kind: cost.get(kind, {}) for kind in ("train", "sample")}
     row: Row = {f"{kind}_seconds": said.get("seconds") for kind, said in kinds.items()}

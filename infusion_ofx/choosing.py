@@ -56,12 +56,12 @@ def choose(
     plan = prepared.plan
     planted = {each.start // plan.length: each for each in prepared.planted}
     choices = dict[int, Choice]()
-    for region, start in enumerate(plan.starts):
-        if all(box.empty for box in plan.sampled[start : start + plan.length]):
+    for region, part in enumerate(plan.parts):
+        if all(box.empty for box in plan.sampled[part]):
             continue  # other frames show all of it
         scores = _scores(prepared, made, planted[region]) if region in planted else {}
         best = min(scores, key=lambda name: (scores[name]["fault"], name), default="diffusion")
-        choices[region] = Choice(best, _where(prepared, region), scores)
+        choices[region] = Choice(best, _where(prepared, part), scores)
     kinds = {name: kind for kind, name in NAMES.items()}
     wanted = {region: kinds[choice.name] for region, choice in choices.items()}
     told, chosen = list(choices.values()), {*wanted.values()}
@@ -96,15 +96,11 @@ def _scores(
     return judge(fills, truth, mask)
 
 
-def _where(prepared: Prepared, region: int) -> str:
-    plan = prepared.plan
-    own = range(plan.starts[region], plan.starts[region] + plan.length)
-    i = max(own, key=lambda i: plan.holes[i].height * plan.holes[i].width)
-    box = plan.holes[i]
-    return (
-        f"{box.width}x{box.height} pixels at x {box.left}, y {box.top} in frame "
-        f"{prepared.shot.numbers[i]}"
-    )
+def _where(prepared: Prepared, part: slice) -> str:
+    holes = zip(prepared.plan.holes[part], prepared.shot.numbers[part], strict=True)
+    box, number = max(holes, key=lambda each: each[0].height * each[0].width)
+    size = f"{box.width}x{box.height} pixels"
+    return f"{size} at x {box.left}, y {box.top} in frame {number}"
 
 
 def _light(prepared: Prepared, frame: Tensor) -> NDArray[np.float32]:

@@ -3,8 +3,8 @@ farm.
 
 ``<data_dir>/<name>/v003/``: ``job.json``, ``status.json`` and ``error.json`` of ``run``, ``tasks/``
 (the same of each farm task), ``logs/``, ``work/`` (checkpoints, fill), ``report/`` (what people
-look at), ``cost.json`` (what each kind of work took), ``score.json`` (what ``--method auto`` has
-chosen, and why), ``result.json`` (what was written), ``cancel`` (its presence asks for a stop).
+look at), ``accounts/`` (what each stage took, what ``--method auto`` has chosen and why),
+``result.json`` (what was written), ``cancel`` (its presence asks for a stop).
 Every file is written under a temporary name and renamed. Standard library only.
 """
 
@@ -143,17 +143,9 @@ class JobFolder:
         return self.path / "work"
 
     @property
-    def cost(self) -> Path:
-        """What the engine's stages have taken, by kind: ``seconds``, and ``voxels`` passed forward
-        through the network. For people and benchmarks; nothing depends on it."""
-        return self.path / "cost.json"
-
-    @property
-    def score(self) -> Path:
-        """What the self-score has said, by take, of each region: ``name`` of what was chosen,
-        ``where`` the region is, and ``scores``, score_self.py's figures by method. There where the
-        method is ``auto``."""
-        return self.path / "score.json"
+    def accounts(self) -> Path:
+        """What the work says of itself; accounts.py."""
+        return self.path / "accounts"
 
     @property
     def report(self) -> Path:
@@ -191,7 +183,7 @@ class JobFolder:
 
     def sweep(self) -> None:
         """Removes what killed processes have left of the files that they were writing."""
-        for folder in (self.path, self.work, self.path / "tasks", self.report):
+        for folder in (self.path, self.work, self.path / "tasks", self.report, self.accounts):
             sweep(folder)
 
     def cancelled(self) -> bool:
@@ -258,7 +250,7 @@ class JobFolder:
     def _ready(self, record: Record) -> JobFolder:
         """Makes what is missing, clears what an earlier run asked or complained about."""
         try:
-            for name in ("work", "tasks", "logs", "report"):
+            for name in ("work", "tasks", "logs", "report", "accounts"):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "error.json").unlink(missing_ok=True)
         except OSError as error:

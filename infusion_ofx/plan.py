@@ -85,18 +85,18 @@ class Plan:
         return len(self.region) // self.regions
 
     @property
-    def starts(self) -> range:
-        """Where in the lists each region starts."""
-        return range(0, len(self.region), self.length)
+    def parts(self) -> list[slice]:
+        """Where in the lists each region is."""
+        count = self.length
+        return [slice(i * count, (i + 1) * count) for i in range(self.regions)]
 
     @cached_property
     def reached(self) -> tuple[Box, ...]:
         """What each frame has of the blocks that it is in, or of its region's nearest one."""
         found = list[Box]()
-        for start in self.starts:
-            stop = start + self.length
-            own = [block.later(-start) for block in self.blocks if start <= block.start < stop]
-            found += _region(own, self.length)
+        for part in self.parts:
+            own = [block for block in self.blocks if part.start <= block.start < part.stop]
+            found += _region([block.later(-part.start) for block in own], self.length)
         return tuple(found)
 
     @property

@@ -71,19 +71,18 @@ def plant_holes(
     """Plants a hole in each region of the shot that has one box in all frames, and room; returns
     them, the largest region's first, and the plan with the windows that fill them."""
 
-    def voxels(first: int) -> int:
-        holes = layout.holes[first : first + layout.length]
-        return sum(box.height * box.width for box in holes)
+    def voxels(part: slice) -> int:
+        return sum(box.height * box.width for box in layout.holes[part])
 
     made = []
-    for first in sorted(layout.starts, key=voxels, reverse=True):
-        found = _plant(shot, working, layout, first)
+    for part in sorted(layout.parts, key=voxels, reverse=True):
+        found = _plant(shot, working, layout, part)
         if found is not None:
             planted, box = found
             made.append(planted)
             boxes = [Box(0, 0, 0, 0)] * len(layout.region)
             boxes[planted.frames.start : planted.frames.stop] = [box] * len(planted.frames)
-            own = lay_out(material, boxes, layout.reached[first], layout.regions)
+            own = lay_out(material, boxes, layout.reached[part][0], layout.regions)
             layout = layout.joined(own)
     return tuple(made), layout
 
@@ -92,23 +91,21 @@ def foreseen(layout: Plan) -> Plan:
     """The plan with as many windows as planted holes will add, told before any pixel is read: those
     of the frames in which each region's hole is the largest, once more."""
     more = []
-    for first in layout.starts:
-        holes = layout.holes[first : first + layout.length]
-        frames = stretch([box.height * box.width for box in holes])
-        start, stop = first + frames.start, first + frames.stop
+    for part in layout.parts:
+        frames = stretch([box.height * box.width for box in layout.holes[part]])
+        start, stop = part.start + frames.start, part.start + frames.stop
         more += [w for w in layout.windows if w.start < stop and start < w.stop]
     return replace(layout, windows=(*layout.windows, *more))
 
 
-def _plant(shot: Shot, working: Working, layout: Plan, first: int) -> tuple[Planted, Box] | None:
-    """Plants one in the region whose frames start at ``first``, and says what its box is without
+def _plant(shot: Shot, working: Working, layout: Plan, part: slice) -> tuple[Planted, Box] | None:
+    """Plants one in the region that has this part of the lists, and says what its box is without
     what its seam is judged by; None where there is no room."""
-    reached = layout.reached[first : first + layout.length]
+    reached, first = layout.reached[part], part.start
     box = reached[0]
     if len(set(reached)) > 1:
         return None
-    holes = layout.holes[first : first + layout.length]
-    sizes = []
+    holes, sizes = layout.holes[part], []
     for i, own in enumerate(holes, first):
         sizes.append(0 if own.empty else int(shot.hole.view(i, own).count_nonzero()))
         shot.rest()
@@ -132,8 +129,8 @@ def _plant(shot: Shot, working: Working, layout: Plan, first: int) -> tuple[Plan
     for i, held in zip(frames, mask, strict=True):
         clean = shot.clean.view(first + i, near)
         truth.append(working.decode(clean).permute(1, 2, 0).numpy())
-        for start in layout.starts:  # another region may have those pixels as well
-            _hide(shot, start + i, near, held)
+        for other in layout.parts:  # another region may have those pixels as well
+            _hide(shot, other.start + i, near, held)
     return Planted(first + frames.start, near, mask, np.stack(truth)), planted
 
 

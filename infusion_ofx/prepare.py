@@ -149,15 +149,14 @@ def _with_seen(
 
     shown, hidden = (volume.within(layout.reached) for volume in (clean, unknown))
 
-    def look(start: int) -> list[Routed]:
-        own = slice(start, start + layout.length)
+    def look(part: slice) -> list[Routed]:
         return route(
-            shown[own], hidden[own], room[own], threads=threads,
+            shown[part], hidden[part], room[part], threads=threads,
             all_that_is_seen=material.shown_only,
-            on_frame=lambda done: on_looked((start + done) // layout.regions),
+            on_frame=lambda done: on_looked((part.start + done) // layout.regions),
         )  # fmt: skip
 
-    found = [look(start) for start in layout.starts]
+    found = [look(part) for part in layout.parts]
     nothing = [Routed.nothing(len(material.channels))] * layout.length
     seen = list(chain.from_iterable(own or nothing for own in found)) if any(found) else []
     on_seen(seen)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 
+from infusion_ofx.accounts import add_cost, keep_verdict
 from infusion_ofx.assemble import assemble, finished, written
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.compute import Compute
@@ -22,7 +23,7 @@ from infusion_ofx.engine.volume import Volume
 from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
 from infusion_ofx.estimate import on_device
 from infusion_ofx.estimate import work as work_of
-from infusion_ofx.folder import JobFolder, Record, read_json, write_json
+from infusion_ofx.folder import JobFolder, Record, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.kept import (
     Fill,
@@ -190,17 +191,14 @@ class Steps:
         take, kinds = last.take, {s.kind for s in engine.stages} - {"train"}
         if len(kinds) == 1:
             made = engine.fill(take, last.kind)
-        elif not prepared.planted:
-            self.watch.meter.say("no room to plant a hole for the self-score: diffusion is taken")
-            made = engine.fill(take)
         else:
-            fills = {kind: engine.fill(take, kind) for kind in kinds}
+            judged = kinds if prepared.planted else {"sample"}
+            fills = {kind: engine.fill(take, kind) for kind in judged}
             choices, made = choose(prepared, fills, self.folder.work)
             for choice in choices:
                 where = f"hole of {choice.where}: " if len(choices) > 1 else ""
                 self.watch.meter.say(where + str(choice))
-            told = [asdict(choice) for choice in choices]
-            write_json(self.folder.score, {**read_json(self.folder.score), str(take): told})
+            keep_verdict(self.folder, take, [asdict(choice) for choice in choices])
             names = ", ".join(dict.fromkeys(choice.name for choice in choices))
             self._draw(prepared, made, f"the fill: {names}")
         save_fill(self.folder.work, self._light(prepared, made), take)
@@ -219,11 +217,8 @@ class Steps:
         engine.run(stage, counted)
         self.compute.wait()
         if steps:
-            spent = {"seconds": time.monotonic() - began, "voxels": steps * passes}
-            kept = read_json(self.folder.cost)
-            before = kept.get(stage.kind, {})
-            total = {name: value + before.get(name, 0.0) for name, value in spent.items()}
-            write_json(self.folder.cost, {**kept, stage.kind: total})
+            seconds = time.monotonic() - began
+            add_cost(self.folder, stage.name, stage.kind, seconds, steps * passes)
 
     def _step(self, prepared: Prepared, last: Stage, step: Step) -> None:
         """Told after each step of the engine; draws the estimate when an interval ends, and now and

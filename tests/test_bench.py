@@ -285,6 +285,17 @@ def test_the_machine_is_described_without_a_failure() -> None:
 
 
 @pytest.mark.slow
+def test_a_run_says_what_it_took_and_what_it_chose(tmp_path: Path) -> None:
+    make_shot(tmp_path / "case", frames=6, width=64, height=48)
+    way = Way.parse("draft+method=auto+steps=2+sampling_steps=2+prior=off")
+    (row,) = bench([tmp_path / "case"], [way], 1, "cpu", lambda line: None)
+    (choice,) = row["choices"]
+    assert choice["name"] in choice["scores"]
+    assert min(row[f"{kind}_seconds"] for kind in ("train", "sample", "patch")) > 0
+    assert "draft+method=auto" in markdown([row], machine())
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_says_what_it_said_last(case: Path) -> None:
     with pytest.raises(InfusionError, match="cuda:77"):
         list(bench([case], [Way.parse("draft")], 1, "cuda:77", lambda line: None))

@@ -11,10 +11,11 @@ import pytest
 import torch
 from conftest import write_exr
 
+from infusion_ofx.accounts import verdicts
 from infusion_ofx.check import check
 from infusion_ofx.choosing import choose
 from infusion_ofx.engine.volume import Volume
-from infusion_ofx.folder import JobFolder, read_json
+from infusion_ofx.folder import JobFolder
 from infusion_ofx.material import open_material
 from infusion_ofx.planning import plan_work
 from infusion_ofx.planting import foreseen
@@ -73,7 +74,7 @@ def test_what_is_behind_each_planted_hole_is_kept_and_nowhere_in_the_shot(
         for i, mask, truth in zip(planted.frames, planted.mask, planted.truth, strict=True):
             plate = material.plate.read(shot.numbers[i], planted.box)
             assert np.allclose(plate[mask], truth[mask], rtol=1e-3)
-            for start in prepared.plan.starts:
+            for start in (part.start for part in prepared.plan.parts):
                 both = shot.clean.boxes[start + i % length].intersect(planted.box)
                 held = torch.from_numpy(mask[planted.box.slices(both)])
                 assert (shot.clean.view(start + i % length, both)[:, held] == 0).all()
@@ -137,7 +138,7 @@ def test_a_job_says_what_each_region_got_and_where_it_is(two_holes: Job) -> None
     told: list[str] = []
     job = replace(two_holes, method="auto", prior="off", steps=4, sampling_steps=3)
     result = run(job, lambda progress: told.append(progress.message))
-    choices = read_json(JobFolder(Path(result.folder)).score)["1"]
+    choices = verdicts(JobFolder(Path(result.folder)))[1]
     assert [choice["where"] for choice in choices] == [
         "7x7 pixels at x 20, y 8 in frame 1001",
         "9x8 pixels at x 360, y 4 in frame 1003",

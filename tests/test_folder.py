@@ -200,7 +200,7 @@ def test_no_temporary_is_left_anywhere(tmp_path: Path) -> None:
     folder = _adopt(tmp_path)
     folder.settle(CPU)
     names = {path.name for path in tmp_path.rglob("*")}
-    folders = {"v001", "work", "tasks", "logs", "report", "arithmetic"}
+    folders = {"v001", "work", "tasks", "logs", "report", "accounts", "arithmetic"}
     assert names == folders | {"job.json", "arithmetic.json"}
 
 

@@ -37,6 +37,7 @@ ORDER = (
     "composite",
     "paths",
     "folder",
+    "accounts",
     "losses",
     "outputs",
     "material",

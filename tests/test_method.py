@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infusion_ofx.accounts import verdicts
 from infusion_ofx.begin import submit
 from infusion_ofx.check import check
 from infusion_ofx.errors import JobError, Stopped
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.farm.status import status
 from infusion_ofx.farm.task import perform
-from infusion_ofx.folder import read_json
+from infusion_ofx.folder import JobFolder
 from infusion_ofx.job import Job
 from infusion_ofx.paths import take_output
 from infusion_ofx.progress import Progress
@@ -72,7 +73,7 @@ def test_auto_task_by_task_is_what_run_gives_and_it_says_its_choice(shot: Shot, 
         perform(folder.path, task)
     for take in range(1, takes + 1):
         assert shot.pixels(take_output("out", take)) == shot.pixels(take_output("unbroken", take))
-        (said,) = read_json(folder.score)[str(take)]
+        (said,) = verdicts(folder)[take]
         faults = {name: found["fault"] for name, found in said["scores"].items()}
         assert set(faults) == {"diffusion", "patch", "smooth"}
         assert faults[said["name"]] == min(faults.values())
@@ -82,7 +83,7 @@ def test_auto_task_by_task_is_what_run_gives_and_it_says_its_choice(shot: Shot, 
 
 def test_auto_has_a_verdict_where_some_figures_cannot_be_told(shot: Shot) -> None:
     result = run(shot.job(method="auto", channels="R"))  # FLIP is of three channels
-    (said,) = read_json(Path(result.folder) / "score.json")["1"]
+    (said,) = verdicts(JobFolder(Path(result.folder)))[1]
     assert said["scores"]["patch"]["flip"] is None and said["scores"]["patch"]["fault"] >= 0
 
 
@@ -90,9 +91,9 @@ def test_auto_is_diffusion_where_no_hole_can_be_planted(shot: Shot) -> None:
     told: list[Progress] = []
     result = run(shot.job("auto/", method="auto", grow=6), told.append)
     run(shot.job("diffusion/", method="diffusion", grow=6))
-    assert any("no room" in progress.message for progress in told)
+    assert any("no hole could be planted" in progress.message for progress in told)
     assert shot.pixels("auto") == shot.pixels("diffusion")
-    assert not (Path(result.folder) / "score.json").exists()
+    assert verdicts(JobFolder(Path(result.folder)))[1][0]["scores"] == {}
 
 
 def test_auto_that_was_stopped_goes_on_with_the_same_pixels(shot: Shot) -> None:

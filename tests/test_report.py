@@ -19,8 +19,9 @@ from click.testing import CliRunner
 
 from infusion_cli.job_options import job_from, job_options
 from infusion_cli.main import main
+from infusion_ofx.accounts import keep_verdict
 from infusion_ofx.begin import submit
-from infusion_ofx.folder import write_json
+from infusion_ofx.folder import JobFolder, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.material import open_material
 from infusion_ofx.report.build import build
@@ -91,7 +92,7 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
         {"name": "<b>", "where": "a corner", "scores": scores},
         {"name": "diffusion", "where": "another", "scores": {}},
     ]
-    write_json(folder / "score.json", {"1": told})
+    keep_verdict(JobFolder(folder), 1, told)
     text = build(folder).read_text()
     assert "Outside the matte, 0 samples differ from the plate in 8 frames." in text
     for part in (

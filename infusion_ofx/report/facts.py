@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from infusion_ofx.accounts import Verdict, costs, verdicts
 from infusion_ofx.farm.status import JobStatus
 from infusion_ofx.farm.status import status as status_of
-from infusion_ofx.folder import JobFolder, Record, read_json
+from infusion_ofx.folder import JobFolder, Record
 from infusion_ofx.job import Job
 from infusion_ofx.losses import read_losses
 from infusion_ofx.paths import PathMap
@@ -46,10 +47,10 @@ class Facts:
     record: Record
     status: JobStatus
     losses: list[dict[str, Any]]
-    self_score: dict[str, Any]
-    """By take, see ``JobFolder.score``; empty where there is none."""
-    cost: dict[str, Any]
-    """By kind of stage, see ``JobFolder.cost``; empty where there is none."""
+    self_score: dict[int, list[Verdict]]
+    """By take; accounts.py."""
+    cost: dict[str, dict[str, float]]
+    """By kind of stage; accounts.py."""
     attempts: list[Attempted]
     arithmetic: dict[str, Any]
     """Device and precision that the job was done in; empty where nothing was begun."""
@@ -80,8 +81,8 @@ def gather(path: Path, paths: PathMap = PathMap()) -> Facts:  # noqa: B008, a fr
         record,
         status_of(folder.path),
         read_losses(folder, record.stages),
-        read_json(folder.score),
-        read_json(folder.cost),
+        verdicts(folder),
+        costs(folder),
         _attempts(folder),
         folder.settled() or {},
     )

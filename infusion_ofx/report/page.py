@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from infusion_ofx import __version__
+from infusion_ofx.accounts import Verdict
 from infusion_ofx.progress import clock_text
 from infusion_ofx.report.curves import curve_of, strip
 from infusion_ofx.report.examine import SHIFT, Checked, Examined, worst
@@ -209,10 +210,9 @@ def _losses(facts: Facts) -> str:
     )
 
 
-def _self_score(score: Mapping[str, Any]) -> str:
+def _self_score(score: Mapping[int, list[Verdict]]) -> str:
     """Which method's fill was taken, take by take and region by region, and by what figures."""
-    takes = {take: told for take, told in score.items() if isinstance(told, list)}
-    tables = [_chosen(take, choice) for take, told in takes.items() for choice in told]
+    tables = [_chosen(take, verdict) for take, told in score.items() for verdict in told]
     if not tables:
         return ""
     return (
@@ -224,13 +224,13 @@ def _self_score(score: Mapping[str, Any]) -> str:
     )
 
 
-def _chosen(take: str, choice: Mapping[str, Any]) -> str:
+def _chosen(take: int, verdict: Verdict) -> str:
     """One row a method, one column a figure."""
-    methods = choice.get("scores", {})
+    methods = verdict["scores"]
     figures = list(dict.fromkeys(figure for each in methods.values() for figure in each))
     figures.sort(key=lambda figure: figure != "fault")
     rows = [[method, *(each.get(figure) for figure in figures)] for method, each in methods.items()]
-    said = f"Take {take}, hole of {choice.get('where')}: {choice.get('name')} was taken"
+    said = f"Take {take}, hole of {verdict['where']}: {verdict['name']} was taken"
     why = "." if methods else ": no hole could be planted."
     return f"<p>{escape(said)}{why}</p>" + (table(["method", *figures], rows) if rows else "")
 
@@ -242,7 +242,7 @@ def _settings(content: Page) -> str:
     used = {f"{name}, in use": value for name, value in facts.arithmetic.items()}
     told = {**made, **used, **job.to_dict()}
     rows = [[name, "" if value is None else str(value)] for name, value in told.items()]
-    took = [[kind, each.get("seconds"), each.get("voxels")] for kind, each in facts.cost.items()]
+    took = [[kind, each["seconds"], each["voxels"]] for kind, each in facts.cost.items()]
     heads = ["task", "attempt", "began, UTC", "took", "by", "ended"]
     logs = [
         [a.task, a.number, a.began, clock_text(a.seconds), a.first, a.last] for a in facts.attempts
