@@ -11,7 +11,7 @@ from typing import Any
 
 from infusion_ofx.folder import JobFolder, read_json, write_json
 
-__all__ = ["Verdict", "add_cost", "costs", "keep_verdict", "verdicts"]
+__all__ = ["Verdict", "add_cost", "costs", "forget_cost", "keep_verdict", "verdicts"]
 
 Verdict = dict[str, Any]
 """Of one region: ``name`` of the method that was chosen, ``where`` the region is, and ``scores``,
@@ -35,14 +35,20 @@ def add_cost(folder: JobFolder, stage: str, kind: str, seconds: float, voxels: f
 def costs(folder: JobFolder) -> dict[str, dict[str, float]]:
     """By kind of stage, ``seconds`` and ``voxels`` of all of them; none where nothing was done."""
     found = dict[str, dict[str, float]]()
-    for path in sorted(folder.accounts.glob("cost-*.json")):
-        cost = read_json(path)
-        if not cost:
+    for cost in map(read_json, sorted(folder.accounts.glob("cost-*.json"))):
+        if not cost.keys() >= {"kind", "seconds", "voxels"}:
             continue
         total = found.setdefault(cost["kind"], {"seconds": 0.0, "voxels": 0.0})
         for name in total:
             total[name] += cost[name]
     return found
+
+
+def forget_cost(folder: JobFolder, task: str) -> None:
+    """Removes what the stages of that name took, at every scale: they are done anew."""
+    for name in (f"cost-{task}.json", f"cost-{task}-x[0-9]*.json"):
+        for path in folder.accounts.glob(name):
+            path.unlink(missing_ok=True)
 
 
 def keep_verdict(folder: JobFolder, take: int, regions: Sequence[Verdict]) -> None:
@@ -57,4 +63,4 @@ def keep_verdict(folder: JobFolder, take: int, regions: Sequence[Verdict]) -> No
 def verdicts(folder: JobFolder) -> dict[int, list[Verdict]]:
     """By take, what ``keep_verdict`` has kept; none where the method is not ``auto``."""
     told = map(read_json, sorted(folder.accounts.glob("score-take*.json")))
-    return {each["take"]: each["regions"] for each in told if each}
+    return {each["take"]: each["regions"] for each in told if each.keys() >= {"take", "regions"}}

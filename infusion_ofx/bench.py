@@ -22,14 +22,21 @@ from infusion_ofx.bench_case import Case
 from infusion_ofx.bench_cost import measured
 from infusion_ofx.bench_fills import BASELINES, baseline
 from infusion_ofx.bench_table import number
-from infusion_ofx.errors import InfusionError, Stopped
+from infusion_ofx.errors import InfusionError, JobError, Stopped
 from infusion_ofx.job import Job
 from infusion_ofx.law import bits, law_one
+from infusion_ofx.paths import PATHS
 from infusion_ofx.score import scores, scores_without_truth
 from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sheet import contact_sheet, evenly
 
 __all__ = ["Way", "bench"]
+
+CASES = {
+    *PATHS, "frames", "missing", "in_place", "channels", "layer", "view", "matte_channel", "grow",
+    "feather",
+}  # fmt: skip
+"""Fields of Job that say what is filled: the case does."""
 
 SAID = ("psnr", "swd", "frame_difference", "sharpness", "seam", "cpu_seconds", "outside_differ")
 UNTAKEN = (
@@ -55,7 +62,8 @@ class Way:
         """A way by name, with settings behind a + each: ``paper+steps=100+prior=off``.
 
         Raises:
-            JobError: when there is no such recipe, field or value.
+            JobError: when there is no such recipe, field or value, or the field says what is filled
+                and not how.
         """
         name, *more = text.strip().split("+")
         if name in BASELINES and not more:
@@ -64,6 +72,8 @@ class Way:
         if name == "patches":
             settings = {"recipe": "draft", "method": "patch"}
         settings |= {key: _value(said) for key, _, said in (part.partition("=") for part in more)}
+        if taken := sorted(CASES & settings.keys()):
+            raise JobError(f"{text.strip()!r}: {taken[0]} is the case's own", "leave it out")
         Job.from_dict({"plate": "-", "matte": "-", "output": "-", **settings})
         return cls(text.strip(), settings)
 
@@ -92,21 +102,36 @@ def bench(
     Raises:
         SequenceError: when a case cannot be read.
         InfusionError: when a run fails, with the last line that it said.
-        JobError: when a case's matte is empty, or the system cannot measure a child process.
+        JobError: when a case is given twice, when its matte is empty, or when the system cannot
+            measure a child process.
         Stopped: when INT or TERM asks for it.
     """
-    for folder in cases:
-        case = Case.open(folder)
+    for folder, name in zip(cases, _names(cases), strict=True):
+        case = Case.open(folder, name)
         shown: dict[str, Clip] = {}
         for way in ways:
             for seed in range(1 if way.settings is None else seeds):
-                report(f"{folder.name}: {way.name}, seed {seed}")
+                report(f"{name}: {way.name}, seed {seed}")
                 row, fill = _measure(case, way, seed, device, keep)
                 shown.setdefault(way.name, fill[_chosen(case)])
                 report("  " + ", ".join(f"{key} {number(row[key])}" for key in SAID))
                 yield row
         if keep is not None:
-            _sheet(keep / f"{folder.name}.png", case, shown)
+            _sheet(keep / f"{name}.png", case, shown)
+
+
+def _names(cases: Sequence[Path]) -> list[str]:
+    """What each case is called: its folder's name, after as many of the folders that it is in as
+    tell it from the others."""
+    paths = [folder.resolve().parts[1:] for folder in cases]
+    names = []
+    for path in paths:
+        tails = [path[-depth:] for depth in range(1, len(path) + 1)]
+        own = [t for t in tails if sum(other[-len(t) :] == t for other in paths) == 1]
+        if not own:
+            raise JobError(f"the case {os.sep}{os.sep.join(path)} is given twice", "give it once")
+        names.append("-".join(own[0]))
+    return names
 
 
 def _measure(case: Case, way: Way, seed: int, device: str, keep: Path | None) -> tuple[Row, Clip]:
@@ -115,7 +140,7 @@ def _measure(case: Case, way: Way, seed: int, device: str, keep: Path | None) ->
         if way.settings is None:
             cost, law, fill = _filled(case, way)
         else:
-            output = (keep or Path(scratch)) / f"{case.folder.name}-{way.name}-{seed}"
+            output = (keep or Path(scratch)) / f"{case.name}-{way.name}-{seed}"
             job = Job(
                 plate=str(case.folder / "plate.####.exr"),
                 matte=str(case.folder / "matte.####.exr"),
@@ -127,14 +152,14 @@ def _measure(case: Case, way: Way, seed: int, device: str, keep: Path | None) ->
             except Stopped:
                 raise
             except InfusionError as error:
-                where = f"{way.name} on {case.folder.name} ended with "
+                where = f"{way.name} on {case.name} ended with "
                 raise type(error)(f"{where}{error}") from error
             law = law_one(case.plate, Frames.open(str(output)), case.covers())
             fill = case.read(output)
     filled = fill[case.hole]
     finite = filled[np.isfinite(filled)]
     row = {
-        "clip": case.folder.name, "recipe": way.name, "seed": seed, "psnr": None,
+        "clip": case.name, "recipe": way.name, "seed": seed, "psnr": None,
         **_scores(case, fill), "truth": case.truth is not None, **cost, **law,
         "non_finite": int(filled.size - finite.size),
         "fill_max": float(finite.max()) if finite.size else None,

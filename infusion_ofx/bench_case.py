@@ -36,6 +36,8 @@ class Case:
     """
 
     folder: Path
+    name: str
+    """What it is called among those that are measured."""
     plate: Frames
     matte: Frames
     frames: tuple[int, ...]
@@ -51,8 +53,8 @@ class Case:
     """The plate's, of whole frames; score.py."""
 
     @classmethod
-    def open(cls, folder: Path) -> Case:
-        """Finds the sequences and reads what is scored.
+    def open(cls, folder: Path, name: str | None = None) -> Case:
+        """Finds the sequences and reads what is scored. name: None is the folder's own.
 
         Raises:
             JobError: when the matte is empty.
@@ -70,7 +72,9 @@ class Case:
         if (folder / f"clean.{plate.frames[0]:04d}.exr").is_file():
             truth = _read(Frames.open(str(folder / "clean.####.exr"), plate.frames), frames, box)
         cover = np.stack([matte.read(frame, box)[..., 0] for frame in frames])
-        return cls(folder, plate, matte, frames, box, _read(plate, frames, box), cover, truth, peak)
+        light = _read(plate, frames, box)
+        name = name or folder.resolve().name
+        return cls(folder, name, plate, matte, frames, box, light, cover, truth, peak)
 
     @property
     def hole(self) -> NDArray[np.bool_]:

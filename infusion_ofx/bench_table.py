@@ -138,6 +138,8 @@ def _cell(key: str, group: Iterable[Mapping[str, Any]]) -> str:
         return f"{max(values):.0f}"
     scale = 2**30 if key == "peak_memory" else 1
     values = [value / scale for value in values]
+    if any(map(math.isinf, values)):  # of a fill that is the truth, say
+        return number(sum(values))
     spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
     return number(statistics.fmean(values)) + spread
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infusion_ofx.accounts import forget_cost
 from infusion_ofx.errors import JobError
 from infusion_ofx.folder import JobFolder, Record, fill_name
 
@@ -32,6 +33,7 @@ def forget(folder: JobFolder, record: Record, task: str) -> None:
         _remove(work, fill_name(take))
     for name in [*sampled, *order]:
         _remove_checkpoints(work, name)
+        forget_cost(folder, name)
 
 
 def tidy(folder: JobFolder, record: Record) -> None:

@@ -131,7 +131,8 @@ def _plant(shot: Shot, working: Working, layout: Plan, part: slice) -> tuple[Pla
         truth.append(working.decode(clean).permute(1, 2, 0).numpy())
         for other in layout.parts:  # another region may have those pixels as well
             _hide(shot, other.start + i, near, held)
-    return Planted(first + frames.start, near, mask, np.stack(truth)), planted
+    behind = np.ascontiguousarray(np.stack(truth))  # sums over it do not differ once it was kept
+    return Planted(first + frames.start, near, mask, behind), planted
 
 
 def _hide(shot: Shot, i: int, box: Box, held: npt.NDArray[Any]) -> None:

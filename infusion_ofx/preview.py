@@ -115,7 +115,7 @@ class Preview:
             rows |= {"prior": self._light("prior"), "confidence": self._all("confidence")}
         if fill is not None:
             filled = [self._filled(k, fill.parts(frame)) for k, frame in enumerate(self.frames)]
-            apart = [np.abs(f - p) for f, p in zip(filled, rows["plate"], strict=True)]
+            apart = [_apart(f, p) for f, p in zip(filled, rows["plate"], strict=True)]
             rows |= {"fill": filled, "difference": apart}
         contact_sheet(
             self.folder.report / "contact_sheet.png", list(rows.items()), self.frames,
@@ -211,6 +211,12 @@ def rgb(light: Array) -> Array:
     if channels == 2:
         return np.concatenate([light, np.zeros_like(light[..., :1])], -1)
     return light.repeat(3, -1) if channels == 1 else light[..., :3]
+
+
+def _apart(fill: Array, plate: Array) -> Array:
+    """How far the fill is from the plate; 0 where they are the same, infinity for one."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(fill == plate, np.float32(0), np.abs(fill - plate)))
 
 
 def _shown(

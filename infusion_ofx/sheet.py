@@ -108,7 +108,8 @@ def displayed(picture: Picture, stops: float = 0.0) -> NDArray[np.uint8]:
     if values.ndim == 2:
         coded = np.repeat(np.clip(np.nan_to_num(values), 0, 1)[..., None], 3, axis=-1)
     else:
-        light = np.clip(np.nan_to_num(values) * np.float32(2.0**stops), 0, 1)
+        exposure = np.float32(2.0**stops)
+        light = np.clip(np.nan_to_num(values), 0, 1 / exposure) * exposure
         coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     pixels: NDArray[np.uint8] = (coded * 255 + 0.5).astype(np.uint8)
     faulty = np.isnan(values) if values.ndim == 2 else np.isnan(values).any(axis=-1)

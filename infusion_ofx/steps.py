@@ -34,7 +34,7 @@ from infusion_ofx.kept import (
     save_fill,
     save_prepared,
 )
-from infusion_ofx.leftovers import CPU_TASKS, forget, stages_of, tidy
+from infusion_ofx.leftovers import forget, stages_of, tidy
 from infusion_ofx.material import Material, open_material, recipe_of
 from infusion_ofx.planning import plan_work
 from infusion_ofx.prepare import Prepared, prepare
@@ -72,9 +72,13 @@ class Steps:
         Raises:
             JobError: when they are not what the job was made for.
         """
+        if self.job.in_place and self.is_filled():  # the change is what ``assemble`` has written
+            return open_material(self.job)
+        return self._unchanged()
+
+    def _unchanged(self) -> Material:
         material = open_material(self.job)
-        ours = self.job.in_place and self.is_filled()  # the change is what ``assemble`` has written
-        if material.digest() != self.record.inputs and not ours:
+        if material.digest() != self.record.inputs:
             raise JobError(
                 f"the plate or the matte has changed since the job in {str(self.folder.path)!r} "
                 "was made",
@@ -192,7 +196,7 @@ class Steps:
         if len(kinds) == 1:
             made = engine.fill(take, last.kind)
         else:
-            judged = kinds if prepared.planted else {"sample"}
+            judged = sorted(kinds) if prepared.planted else ["sample"]
             fills = {kind: engine.fill(take, kind) for kind in judged}
             choices, made = choose(prepared, fills, self.folder.work)
             for choice in choices:
@@ -306,26 +310,31 @@ class Steps:
         """Does one farm task: ``prepare``, ``train``, ``train-shared``, ``train-03``, ``sample``,
         ``sample-take02`` or ``assemble``. Returns in a few words what was done.
 
-        force: what the task and those after it have left is thrown away first.
+        force: what the task and those after it have left is thrown away first. Of a finished job
+        the prepared region is gone, and is made again.
 
         Raises:
-            JobError: when this job has no such task.
+            JobError: when this job has no such task, or the plate has changed that is needed again.
             MissingStepError: when an earlier task is not done.
         """
         names = stages_of(self.record, task)
-        if task != "assemble" and self.is_filled() and not force:
+        if task == "assemble":
+            if force:
+                forget(self.folder, self.record, task)
+            return f"{self.assemble()} pixels filled"
+        if self.is_filled() and not force:
             return "the fill was there"
-        prepared = None if task in CPU_TASKS else load_prepared(self.folder.work)
-        if prepared is None and task not in CPU_TASKS:
+        prepared = None if task == "prepare" else load_prepared(self.folder.work)
+        if prepared is None and task != "prepare" and not force:
             raise MissingStepError(
                 f"nothing is prepared in {str(self.folder.work)!r}", "run `infusion prepare` first"
             )
         if force:
+            if prepared is None:
+                self._unchanged()  # before anything is thrown away
             forget(self.folder, self.record, task)
-        if task == "assemble":
-            return f"{self.assemble()} pixels filled"
-        if prepared is None:
-            self.prepare()
+        prepared = prepared or self.prepare()
+        if prepared is None or task == "prepare":
             return "prepared"
         self.solve(prepared, lambda stage: stage.task in names)
         return ", ".join(names)

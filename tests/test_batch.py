@@ -97,6 +97,7 @@ def test_of_ten_shots_three_are_broken_and_seven_are_done(shot: TinyShot) -> Non
     lines = said.splitlines()
     assert lines[0].startswith("sh04 failed with 2: ") and "(shots.json, shot 1)" in lines[0]
     assert lines[-1] == "10 shots: 7 done, 3 failed"
+    assert "100.0%  shots 10/10" in said
     for name in set(names) - failed.keys():
         assert states[name]["frames"] == 2 and states[name]["peak_memory"] > 2**20
         assert Path(states[name]["folder"], "result.json").exists()

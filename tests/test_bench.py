@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,7 +128,19 @@ def test_a_case_whose_matte_is_empty_is_refused(case: Path) -> None:
         Case.open(case)
 
 
-@pytest.mark.parametrize("text", ["nothing", "telea+steps=3", "draft+steps=many", "paper+stesp=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        "telea+steps=3",
+        "draft+steps=many",
+        "paper+stesp=1",
+        "draft+plate=x",  # these say what is filled: the case does
+        "draft+job_dir=x",
+        "draft+frames=1001-1002",
+        "draft+grow=2",
+    ],
+)
 def test_a_way_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(JobError):
         Way.parse(text)
@@ -241,6 +255,27 @@ def test_a_case_without_a_truth_is_measured_against_its_surroundings(case: Path)
     assert "no truth" in markdown(rows, machine())
 
 
+def test_cases_of_one_name_are_told_apart(case: Path, tmp_path: Path) -> None:
+    for show in ("a", "b"):
+        shutil.copytree(case, tmp_path / show / "case")
+    cases = [case, tmp_path / "a" / "case", tmp_path / "b" / "case"]
+    kept = tmp_path / "kept"
+    rows = list(bench(cases, [Way.parse("telea")], 1, "cpu", lambda line: None, keep=kept))
+    names = [f"{tmp_path.name}-case", "a-case", "b-case"]
+    assert [row["clip"] for row in rows] == names
+    assert {path.stem for path in kept.iterdir()} == set(names)
+
+
+def test_a_case_is_called_by_its_folder_however_that_is_written(
+    case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(case)
+    (row,) = bench([Path()], [Way.parse("telea")], 1, "cpu", lambda line: None)
+    assert row["clip"] == "case"
+    with pytest.raises(JobError, match="twice"):
+        list(bench([Path(), case], [Way.parse("telea")], 1, "cpu", lambda line: None))
+
+
 def test_a_folder_that_is_no_case_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SequenceError, match="plate"):
         list(bench([tmp_path], [Way.parse("telea")], 1, "cpu", lambda line: None))
@@ -271,6 +306,13 @@ def test_the_table_joins_seeds_to_mean_and_spread() -> None:
     fire, sea, *_ = (line for line in text.splitlines() if "| draft |" in line)
     assert "21 ± 1.41" in fire and "| 2 |" in fire
     assert "±" not in sea and "| 1 |" in sea
+
+
+def test_the_table_has_room_for_a_fill_that_is_the_truth() -> None:
+    for seeds in ([math.inf], [math.inf, math.inf], [30.0, math.inf]):
+        text = markdown([_row(seed=i, psnr=psnr) for i, psnr in enumerate(seeds)], machine())
+        (fire,) = (line for line in text.splitlines() if "| draft |" in line and "inf" in line)
+        assert "| inf |" in fire
 
 
 def test_the_table_shows_the_worst_seed_of_what_must_be_nothing() -> None:

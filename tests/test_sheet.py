@@ -40,8 +40,9 @@ def test_what_is_no_number_shows_magenta() -> None:
 
 
 def test_infinite_and_negative_light_have_a_display_value() -> None:
-    assert displayed(_light(np.inf)).min() == 255
-    assert displayed(_light(-np.inf)).max() == 0
+    for stops in (-3, 0, 2.5):
+        assert displayed(_light(np.inf), stops).min() == 255
+        assert displayed(_light(-np.inf), stops).max() == 0
     assert displayed(_light(-3.0)).max() == 0
 
 

@@ -134,7 +134,7 @@ def test_what_is_done_is_not_done_again(shot: Shot) -> None:
     [
         ("train-01", ["train-01", "sample", "assemble"]),
         ("train-shared", TASKS[1:]),
-        ("sample", ["prepare", "sample", "assemble"]),
+        ("sample", ["sample", "assemble"]),
         ("prepare", TASKS),
     ],
 )
@@ -143,14 +143,35 @@ def test_force_does_a_task_again_and_what_builds_upon_it(
 ) -> None:
     folder = folder_of(shot)
     perform_all(folder)
-    if task != "prepare":
-        perform(folder.path, "prepare")  # is not done again where the fill is there
-        with pytest.raises(MissingStepError, match="nothing is prepared"):
-            perform(folder.path, task, force=True)
-        perform(folder.path, "prepare")
-    perform(folder.path, task, force=task == "prepare")
+    made = {path: path.stat().st_mtime_ns for path in folder.work.glob("*-end.safetensors")}
+    costs = [path.read_bytes() for path in sorted(folder.accounts.iterdir())]
+    assert not (folder.work / "prepared.safetensors").exists()  # made again, if it is wanted again
+    perform(folder.path, task, force=True)
     perform_all(folder, again)
+    kept = [path for path, when in made.items() if path.stat().st_mtime_ns == when]
+    assert {path.name.partition("-0000")[0] for path in kept} == set(TASKS[1:4]) - set(again)
     assert shot.pixels() == unbroken
+    voxels = [json.loads(cost)["voxels"] for cost in costs]
+    accounts = sorted(folder.accounts.iterdir())
+    assert [json.loads(path.read_text())["voxels"] for path in accounts] == voxels
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_force_throws_nothing_away_where_the_plate_is_not_what_it_was(
+    shot: Shot, in_place: bool
+) -> None:
+    if in_place:
+        folder = folder_of(shot, in_place=True, output="plate.####.exr")
+        perform_all(folder)  # which changes it
+    else:
+        folder = folder_of(shot)
+        perform_all(folder)
+        os.utime(shot.folder / "plate.1002.exr", (1, 1))
+    before = {path: path.stat().st_mtime_ns for path in folder.work.iterdir()}
+    for task in ("prepare", "train", "sample"):
+        with pytest.raises(JobError, match="has changed"):
+            perform(folder.path, task, force=True)
+    assert {path: path.stat().st_mtime_ns for path in folder.work.iterdir()} == before
 
 
 @pytest.mark.slow

@@ -196,7 +196,6 @@ class Batch:
         elif isinstance(event, Told):
             self._told(event.index, event.facts, on_progress)
         else:
-            self._fractions[event.index] = 1.0
             self._ended(event)
             self._say(on_progress, said_of(shot))
 
@@ -242,7 +241,12 @@ class Batch:
             shot.folder = str(found.path)
 
     def _fraction(self) -> float:
-        return sum(self._fractions.values()) / len(self._fractions)
+        """Of all shots; one that has ended, or was done or failed before, is all done."""
+        left = ("waiting", "running")
+        shares = [
+            self._fractions[i] if each.state in left else 1.0 for i, each in enumerate(self.states)
+        ]
+        return sum(shares) / len(shares)
 
     def _say(self, on_progress: OnProgress, message: str) -> None:
         done = sum(each.state not in ("waiting", "running") for each in self.states)
