@@ -54,8 +54,8 @@ class DemoResult:
 
 
 def demo(folder: Path, on_progress: OnProgress = ignore) -> DemoResult:
-    """Makes the shot in a folder, repairs it with the draft recipe and half of its training, scores
-    it, draws the sheet."""
+    """Makes the shot in a folder, repairs it with the draft recipe and a third of its training,
+    scores it, draws the sheet."""
     shot = make_shot(folder)
     frames = list(shot.frames)
     job = Job(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Shot, write_exr
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -67,6 +67,7 @@ def test_what_has_no_network_of_ours_is_filled_at_once() -> None:
     st.sampled_from((2, 4, 8)),
     st.integers(0, 10**6),
 )
+@example([(0, 0, 1, 6)], 8, 0)  # of what is loaded no whole pixel of the smaller scale
 def test_the_smaller_plan_lies_in_what_is_loaded_and_covers_what_is_sampled(
     holes: list[tuple[int, int, int, int]], scale: int, voxels: int
 ) -> None:
@@ -88,13 +89,17 @@ def _is_the_smaller_plan(plan: Plan, small: Plan, scale: int) -> None:
             assert small.sampled[i].intersect(window.box) == window.box
     for i, region in enumerate(small.region):
         wide = _times(region, scale)
-        assert plan.region[i].intersect(wide) == wide
-        assert small.trained[i].intersect(small.sampled[i]) == small.sampled[i]
-        assert region.intersect(small.trained[i]) == small.trained[i]
+        assert _holds(plan.region[i], wide)
+        assert _holds(small.trained[i], small.sampled[i])
+        assert _holds(region, small.trained[i])
         assert not small.windows or region.empty or not small.trained[i].empty
         own = plan.sampled[i]
         missing = own.intersect(wide).intersect(_times(small.sampled[i], scale))
         assert own.empty or small.sampled[i].empty or _short(own, missing) < scale
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    return inner.empty or outer.intersect(inner) == inner
 
 
 def _short(whole: Box, part: Box) -> int:
@@ -398,7 +403,7 @@ def test_check_says_that_a_deep_hole_is_filled_smaller_first(deep: Shot) -> None
     told, flat = (check(deep.job(**DEEP_SHOT, recipe=name)) for name in ("draft", "paper"))
     assert told.scale == 4 and "first 4 times smaller" in "\n".join(told.lines())
     assert told.training_steps == 2 * DEEP_SHOT["steps"] and flat.scale == 1
-    assert check(deep.job(steps=100, prior="off")).training_steps == 100 + 74
+    assert check(deep.job(steps=100, prior="off")).training_steps == 100 + 56
 
 
 def test_the_contact_sheet_shows_a_deep_hole_before_its_detail_is_made(deep: Shot) -> None:

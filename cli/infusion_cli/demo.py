@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 failed, 75 try again, 130/143 stopped; `infusion --help` h
 )
 @progress_options
 def demo(folder: Path, form: str, as_json: bool) -> None:
-    """Make a shot, repair it with half of draft's training, and show the result.
+    """Make a shot, repair it with a third of draft's training, and show the result.
 
     Writes a moving texture in scene-linear light with something in front of it, removes that,
     measures the fill against the truth, which the demo knows, and leaves a contact sheet in DIR

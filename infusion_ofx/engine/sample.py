@@ -92,6 +92,8 @@ def sample_step(
     now = _sigma(schedule, places[0])
     then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)
+    if places[0] <= 1:
+        spread *= recipe.stir
 
     def estimate(hole: Tensor, windows: Sequence[Window]) -> Tensor:
         noisy, given = (cut(volume, windows, shot.device) for volume in (x, first))
