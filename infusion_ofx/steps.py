@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 
@@ -20,7 +21,7 @@ from infusion_ofx.engine.inpaint import Engine, Step, by_scale
 from infusion_ofx.engine.scales import enlarge
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Volume
-from infusion_ofx.errors import JobError, MissingStepError, NoMemoryError
+from infusion_ofx.errors import InfusionError, JobError, MissingStepError, NoMemoryError
 from infusion_ofx.estimate import on_device
 from infusion_ofx.estimate import work as work_of
 from infusion_ofx.folder import JobFolder, Record, write_json
@@ -210,7 +211,8 @@ class Steps:
     def _run(
         self, engine: Engine, stage: Stage, passes: float, on_step: Callable[[Step], None]
     ) -> None:
-        """Does one stage, and adds what it took to what the folder says of that."""
+        """Does one stage, and adds what it took to what the folder says of that, also where it is
+        stopped."""
         began, steps = time.monotonic(), 0
 
         def counted(step: Step) -> None:
@@ -218,11 +220,14 @@ class Steps:
             steps += 1
             on_step(step)
 
-        engine.run(stage, counted)
-        self.compute.wait()
-        if steps:
+        try:
+            engine.run(stage, counted)
+            self.compute.wait()
+        finally:
             seconds = time.monotonic() - began
-            add_cost(self.folder, stage.name, stage.kind, seconds, steps * passes)
+            if steps:
+                with suppress(InfusionError):  # no result depends on it
+                    add_cost(self.folder, stage.name, stage.kind, seconds, steps * passes)
 
     def _step(self, prepared: Prepared, last: Stage, step: Step) -> None:
         """Told after each step of the engine; draws the estimate when an interval ends, and now and
