@@ -189,6 +189,18 @@ def test_the_published_optimiser_is_adam() -> None:
         assert torch.allclose(one, other, atol=1e-7)
 
 
+def test_what_nothing_asks_for_fades_from_our_convolutions_alone() -> None:
+    network = build(OURS, _shot([Box(0, 0, 8, 8)]))
+    optimizer = optimiser(network, OURS)
+    before = [weight.detach().clone() for weight in network.parameters()]
+    for weight in network.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    kept = 1 - OURS.learning_rate * OURS.weight_decay
+    for old, new in zip(before, network.parameters(), strict=True):
+        assert torch.allclose(new, kept * old if new.ndim == 5 else old, rtol=1e-6, atol=0)
+
+
 def test_a_step_of_the_paper_recipe_is_a_step_of_adam_on_the_real_network() -> None:
     trainer = Training(PAPER)
     before = [weight.detach().clone() for weight in trainer.network.parameters()]

@@ -68,7 +68,7 @@ class Fit:
         for name, weight in self.network.named_parameters():
             self.optimizer.state[weight] = {
                 part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)
-                for part in ("step", "exp_avg", "exp_avg_sq")
+                for part in ("step", "exp_avg", "exp_avg_sq", "momentum")
                 if f"optimizer.{name}.{part}" in tensors
             }
 

@@ -39,6 +39,11 @@ class Recipe:
     """Warm the learning rate up over a tenth of each training, then let it fall as a cosine to 5
     %."""
     betas: tuple[float, float] = (0.9, 0.99)
+    muon: bool = True
+    """Whether convolutions learn by Muon (muon.py), or by Adam as all else does."""
+    weight_decay: float = 1.0
+    """What the weights of convolutions lose in a step, as a share of them, over the learning rate:
+    what is learnt by heart needs large ones."""
     clip_norm: float | None = 0.1
     """Largest gradient norm; None leaves gradients as they are."""
     crop: int = 64
@@ -103,8 +108,9 @@ RECIPES = {
     "paper": Recipe(
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,
-        learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
-        crop=432, known_weight=1.0, low_weight=0.0, extrapolate=False, decorrelate=False,
+        learning_rate=1e-4, decay=False, betas=(0.9, 0.999), muon=False, weight_decay=0.0,
+        clip_norm=None, crop=432, known_weight=1.0, low_weight=0.0,
+        extrapolate=False, decorrelate=False,
         context=32, surround=32, reach=432, near=432, close=False,
     ),
 }  # fmt: skip

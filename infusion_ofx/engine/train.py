@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from infusion_ofx.engine.blocks import Blocks
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.holes import training_holes
+from infusion_ofx.engine.muon import Muon
 from infusion_ofx.engine.network import Network
 from infusion_ofx.engine.noise import key
 from infusion_ofx.engine.objective import denoise, known_loss, level_weight
@@ -25,14 +27,20 @@ __all__ = ["Trainer", "learning_rate", "optimiser"]
 
 
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; ``Trainer`` sets its learning rate. Without weight decay, AdamW
-    is Adam (Loshchilov and Hutter, arXiv 1711.05101)."""
+    """The optimiser of a recipe; ``Trainer`` sets its learning rate. Only the weights of
+    convolutions decay. Without that AdamW is Adam (Loshchilov and Hutter, arXiv 1711.05101)."""
     device = next(network.parameters()).device
-    return torch.optim.AdamW(
-        network.parameters(),
+    kind = Muon if recipe.muon else torch.optim.AdamW
+    groups: list[dict[str, Any]] = [
+        {"params": [], "weight_decay": recipe.weight_decay},
+        {"params": [], "weight_decay": 0.0},
+    ]
+    for weight in network.parameters():
+        groups[weight.ndim != 5]["params"].append(weight)
+    return kind(
+        groups,
         lr=torch.tensor(recipe.learning_rate, device=device),
         betas=recipe.betas,
-        weight_decay=0,
         fused=True,
         capturable=device.type == "cuda",
     )
