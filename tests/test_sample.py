@@ -178,7 +178,7 @@ def test_the_second_step_looks_half_a_step_ahead_and_the_last_does_not() -> None
         assert torch.allclose(ours.data[0] - plain.data[0], ahead.expand(3, -1, -1), atol=1e-6)
 
 
-def test_a_stirred_step_has_more_noise_but_where_the_network_is_not_asked_or_all_is_done() -> None:
+def test_a_stirred_step_has_more_noise_the_more_there_is_where_the_network_is_asked() -> None:
     holes = [Box(10, 10, 20, 22)]
     plan = _layout(holes)
     shot, schedule = _shot(plan, holes), make(OURS)
@@ -189,9 +189,10 @@ def test_a_stirred_step_has_more_noise_but_where_the_network_is_not_asked_or_all
             _step(constant(0.5), x, None, shot, plan, recipe, (now, then), 3)[0].data[0]
             for recipe in (OURS, stirred)
         )
-        levels = (schedule.sigma(torch.tensor(u)).item() if u else 0.0 for u in (now, then))
-        _, spread = ancestral(*levels)
-        expected = 0.5 * spread * noise if now <= 1 else 0 * noise
+        level, later = (schedule.sigma(torch.tensor(u)).item() if u else 0.0 for u in (now, then))
+        _, spread = ancestral(level, later)
+        share = level / (1 + level**2) ** 0.5
+        expected = 0.5 * share * spread * noise if now <= 1 else 0 * noise
         assert torch.allclose(more - plain, expected, atol=1e-5)
 
 

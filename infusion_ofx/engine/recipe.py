@@ -41,7 +41,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.99)
     muon: bool = True
     """Whether convolutions learn by Muon (muon.py), or by Adam as all else does."""
-    weight_decay: float = 1.0
+    weight_decay: float = 2.0
     """What the weights of convolutions lose in a step, as a share of them, over the learning rate:
     what is learnt by heart needs large ones."""
     clip_norm: float | None = 0.1
@@ -50,14 +50,15 @@ class Recipe:
     """Largest height and width of a training block, in pixels."""
     known_weight: float = 0.1
     """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
-    low_weight: float = 1.0
+    low_weight: float = 1.5
     """How much little noise counts in the loss (objective.py); 0 counts all levels as published."""
     extrapolate: bool = True
     """Whether a sampling step looks at the estimate before it too (sample.py), which few calls
     need."""
     stir: float = 1.0
-    """Noise that a step of the network puts on, over what the chain asks for: a network that takes
-    off a little too much leaves a fill that is too calm (Karras et al., arXiv 2206.00364)."""
+    """Noise that a step of the network puts on where there is much, over what the chain asks for: a
+    network that takes off a little too much leaves a fill that is too calm (Karras et al., arXiv
+    2206.00364). Where there is little no more is put on, since that would be speckle."""
     decorrelate: bool = True
     """Whether the network sees the principal components of the shot's colours, or RGB."""
     frames: int = 12
@@ -97,14 +98,14 @@ _LIGHT = Recipe(
     noise=(0.045, 12.0),
     batch=2,
     intervals=1,
-    steps=6000,
+    steps=3000,
     sampling_steps=53,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, crop=48, steps=3000, stir=1.05),
+    "draft": replace(_LIGHT, width=32, crop=48, stir=1.08),
     "standard": _LIGHT,
-    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=58),
+    "final": replace(_LIGHT, shared_steps=3000, intervals=4, steps=1000, sampling_steps=58),
     "paper": Recipe(
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,

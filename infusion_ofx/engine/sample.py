@@ -13,7 +13,7 @@ from infusion_ofx.engine.network import LightNetwork, Network
 from infusion_ofx.engine.noise import key, normal
 from infusion_ofx.engine.objective import denoise
 from infusion_ofx.engine.recipe import Recipe
-from infusion_ofx.engine.schedule import Schedule, ancestral, make
+from infusion_ofx.engine.schedule import Schedule, ancestral, make, noise_share
 from infusion_ofx.engine.volume import Shot, Volume, cut, rest
 from infusion_ofx.plan import Plan, Window
 from infusion_ofx.sequence.frame import Box
@@ -93,7 +93,7 @@ def sample_step(
     then = 0.0 if places[1] is None else _sigma(schedule, places[1])
     keep, spread = ancestral(now, then)
     if places[0] <= 1:
-        spread *= recipe.stir
+        spread *= 1 + (recipe.stir - 1) * noise_share(torch.tensor(now)).item()
 
     def estimate(hole: Tensor, windows: Sequence[Window]) -> Tensor:
         noisy, given = (cut(volume, windows, shot.device) for volume in (x, first))
