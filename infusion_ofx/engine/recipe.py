@@ -39,9 +39,9 @@ class Recipe:
     """Warm the learning rate up over a tenth of each training, then let it fall as a cosine to 5
     %."""
     betas: tuple[float, float] = (0.9, 0.99)
-    muon: bool = True
+    muon: bool = False
     """Whether convolutions learn by Muon (muon.py), or by Adam as all else does."""
-    weight_decay: float = 2.0
+    weight_decay: float = 0.0
     """What the weights of convolutions lose in a step, as a share of them, over the learning rate:
     what is learnt by heart needs large ones."""
     clip_norm: float | None = 0.1
@@ -50,7 +50,7 @@ class Recipe:
     """Largest height and width of a training block, in pixels."""
     known_weight: float = 0.1
     """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
-    low_weight: float = 1.5
+    low_weight: float = 1.0
     """How much little noise counts in the loss (objective.py); 0 counts all levels as published."""
     extrapolate: bool = True
     """Whether a sampling step looks at the estimate before it too (sample.py), which few calls
@@ -98,20 +98,22 @@ _LIGHT = Recipe(
     noise=(0.045, 12.0),
     batch=2,
     intervals=1,
-    steps=3000,
+    steps=6000,
     sampling_steps=53,
 )
 
 RECIPES = {
-    "draft": replace(_LIGHT, width=32, crop=48, stir=1.08),
+    "draft": replace(
+        _LIGHT, width=32, crop=48, steps=3000,
+        muon=True, weight_decay=2.0, low_weight=1.5, stir=1.08,
+    ),
     "standard": _LIGHT,
-    "final": replace(_LIGHT, shared_steps=3000, intervals=4, steps=1000, sampling_steps=58),
+    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=58),
     "paper": Recipe(
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,
-        learning_rate=1e-4, decay=False, betas=(0.9, 0.999), muon=False, weight_decay=0.0,
-        clip_norm=None, crop=432, known_weight=1.0, low_weight=0.0,
-        extrapolate=False, decorrelate=False,
+        learning_rate=1e-4, decay=False, betas=(0.9, 0.999), clip_norm=None,
+        crop=432, known_weight=1.0, low_weight=0.0, extrapolate=False, decorrelate=False,
         context=32, surround=32, reach=432, near=432, close=False,
     ),
 }  # fmt: skip
