@@ -86,6 +86,20 @@ def test_a_convolution_without_a_gradient_stays_where_it_is() -> None:
     assert all(map(torch.equal, before, network.parameters()))
 
 
+def test_a_closure_makes_the_gradients_before_anything_moves() -> None:
+    given, made = _network(), _network()
+    _steps(given, Muon(given.parameters(), lr=torch.tensor(RATE)), 1)
+
+    def gradients() -> float:
+        draw = torch.Generator().manual_seed(0)
+        for weight in made.parameters():
+            weight.grad = torch.randn(weight.shape, generator=draw)
+        return 7.0
+
+    assert Muon(made.parameters(), lr=torch.tensor(RATE)).step(gradients) == 7.0
+    assert all(map(torch.equal, given.parameters(), made.parameters()))
+
+
 def test_a_convolution_fades_by_the_rate_times_the_decay() -> None:
     network = nn.Conv3d(3, 8, 3)
     before = network.weight.detach().clone()

@@ -213,7 +213,7 @@ def test_a_step_of_the_paper_recipe_is_a_step_of_adam_on_the_real_network() -> N
 
 
 def test_gradients_are_held_to_the_recipes_norm() -> None:
-    trainer = Training(OURS)
+    trainer = Training(replace(OURS, muon=False))  # Muon uses the convolutions' gradients up
     assert OURS.clip_norm is not None
     for step in range(5):
         trainer.step(step)

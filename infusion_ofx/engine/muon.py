@@ -36,7 +36,12 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Takes one step; the convolutions' gradients are used up."""
+        """Takes one step; the convolutions' gradients are used up. closure: makes the gradients, as
+        torch's optimisers have it; its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             alike = defaultdict[torch.Size, list[Tensor]](list)
             for weight in group["params"]:
@@ -44,7 +49,8 @@ class Muon(torch.optim.AdamW):
                     alike[weight.shape].append(weight)
             for weights in alike.values():
                 self._move(weights, group["lr"], group["weight_decay"])
-        return super().step(closure)
+        super().step()
+        return loss
 
     def _move(self, weights: list[Tensor], rate: Tensor, decay: float) -> None:
         """Moves weights of one shape, all at once."""
