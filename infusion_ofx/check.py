@@ -21,7 +21,7 @@ from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.scales import scales_of
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.estimate import held, memory, work
+from infusion_ofx.estimate import block_voxels, held, memory, window_voxels, work
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
@@ -217,11 +217,10 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     passes = dict.fromkeys(("train", "sample", "patch"), 0.0)
     for part, cost in work(recipe, layout):
         passes[part.kind] += part.steps * cost
-    voxels = frames * side * side
     return (
         patches
-        + _timed(train, compute) * passes["train"] / (3 * recipe.batch * voxels)
-        + _timed(sample, compute) * passes["sample"] / (len(small.windows) * voxels)
+        + _timed(train, compute) * passes["train"] / (3 * block_voxels(recipe, small))
+        + _timed(sample, compute) * passes["sample"] / (recipe.ensemble * window_voxels(small))
     )
 
 

@@ -58,9 +58,9 @@ DENSE_BYTES = 40
 SCALE_BYTES = 100 * 2**20
 """What each smaller scale leaves behind. Measured: 0.17 GB for two, of a hole of 500 pixels."""
 
-GUESS_PASSES = 0.45
-"""What the linear guess takes, in passes of the network, of which it is a part. Measured: 0.48 and
-0.58 in ``draft``, 0.30 and 0.36 in ``standard``, on an Intel Xeon with AMX."""
+GUESS_PASSES = 0.5
+"""What the linear guess takes, in passes of one network, of which it is a part. Measured: 0.48 and
+0.58 in ``draft``, on an Intel Xeon with AMX."""
 
 PATCH_PASSES = 8.0
 """What a fill of patches takes, in passes of the network over what is sampled: for the progress
@@ -75,7 +75,8 @@ def block_voxels(recipe: Recipe, plan: Plan) -> int:
     frames = min(recipe.frames, plan.length)
     height = max(box.height for box in plan.trained)
     width = max(box.width for box in plan.trained)
-    return recipe.batch * frames * min(recipe.crop, height) * min(recipe.crop, width)
+    blocks = recipe.batch * recipe.ensemble
+    return blocks * frames * min(recipe.crop, height) * min(recipe.crop, width)
 
 
 def window_voxels(plan: Plan) -> int:
@@ -85,10 +86,11 @@ def window_voxels(plan: Plan) -> int:
 
 def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     """The engine's stages, those of a smaller scale first, each with the cost of one of its steps
-    in voxels passed forward.
+    in voxels passed forward through one network.
 
-    A training step costs three passes: forward, and twice as much back. A sampling step costs one,
-    or what the linear guess does: of a stage's steps each is told as what they take on average.
+    A training step costs three passes: forward, and twice as much back. A sampling step costs one
+    for each network of an ensemble, or what the linear guess does: of a stage's steps each is told
+    as what they take on average.
     """
     return [each for own, layout in scales_of(recipe, plan) for each in _work(own, layout)]
 
@@ -103,8 +105,8 @@ def _work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
             return 3.0 * block_voxels(recipe, plan)
         if stage.kind == "patch":
             return PATCH_PASSES * sampled / PER_CENT
-        spared = guessed * (1 - GUESS_PASSES) / stage.steps if stage.interval == 0 else 0.0
-        return (1 - spared) * sampled
+        spared = guessed * (recipe.ensemble - GUESS_PASSES) if stage.interval == 0 else 0.0
+        return (recipe.ensemble - spared / stage.steps) * sampled
 
     return [(stage, cost(stage)) for stage in stages(recipe)]
 

@@ -58,7 +58,8 @@ def test_the_work_is_every_stage_with_what_its_steps_pass_through_the_network(
         assert cost > 0
         if stage.kind == "train":
             assert cost == block
-    passes = sum(stage.steps * cost for stage, cost in found if stage.kind == "sample") / windows
+    passes = sum(stage.steps * cost for stage, cost in found if stage.kind == "sample")
+    passes /= windows * recipe.ensemble
     called = int((schedule.make(recipe).grid(recipe.sampling_steps) <= 1).sum())
     assert called <= passes <= recipe.sampling_steps
     assert name != "paper" or passes == recipe.sampling_steps
@@ -80,8 +81,19 @@ def test_a_block_is_no_larger_than_the_shot() -> None:
     recipe = RECIPES["draft"]
     tiny = _plan(recipe, Box(0, 0, 5, 7), frames=2, plate=Box(0, 0, 5, 7))
     assert block_voxels(recipe, tiny) == recipe.batch * window_voxels(tiny) == recipe.batch * 70
+    three = replace(recipe, ensemble=3)
+    assert block_voxels(three, tiny) == 3 * block_voxels(recipe, tiny)
     roomy = _plan(recipe, Box(400, 400, 500, 500), frames=30)
     assert block_voxels(recipe, roomy) == recipe.batch * recipe.frames * recipe.crop**2
+
+
+def test_each_network_of_an_ensemble_is_as_much_work() -> None:
+    one = RECIPES["draft"]
+    three, plan = replace(one, ensemble=3), _plan(one, Box(400, 400, 500, 500))
+    alone, together = (dict(work(recipe, plan)) for recipe in (one, three))
+    for stage, cost in together.items():
+        guessed = window_voxels(plan) if stage.kind == "sample" else 0.0
+        assert 3 * alone[stage] - 2 * guessed <= cost <= 3 * alone[stage]
 
 
 @given(NAMES, st.integers(1, 200), st.integers(1, 30))

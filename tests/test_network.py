@@ -51,10 +51,10 @@ def _inputs(size: tuple[int, int, int], channels: int = 3) -> tuple[Tensor, ...]
     return x, known * (1 - hole), hole, torch.full((1, 1, 1, 1, 1), 0.7), torch.tensor([0.3])
 
 
-def _small(kind: str, channels: int = 3) -> Network:
+def _small(kind: str, channels: int = 3, ensemble: int = 1) -> Network:
     """With weights that are nowhere 0: where training has been for a while."""
     torch.manual_seed(0)
-    network = build(SMALL[kind], _shot(channels))
+    network = build(replace(SMALL[kind], ensemble=ensemble), _shot(channels))
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
@@ -189,6 +189,31 @@ def test_folding_and_unfolding_undo_each_other(shape: tuple[int, ...]) -> None:
     assert torch.equal(folded[:, 0], x[:, 0, :, ::2, ::2])
 
 
+def test_each_network_of_an_ensemble_learns_its_share_of_a_batch_and_no_other() -> None:
+    network = _small("light", ensemble=3)
+    assert isinstance(network, LightNetwork)
+    answer = network(*(torch.cat([each] * 3) for each in _inputs((2, 8, 8))))
+    for clip, member in zip(answer, network.members, strict=True):
+        network.zero_grad()
+        torch.autograd.backward(clip.sum(), retain_graph=True)
+        own = {*map(id, member.parameters())}
+        assert {id(w) for w in network.parameters() if w.grad is not None and w.grad.any()} == own
+
+
+def test_after_training_the_mean_of_an_ensemble_counts() -> None:
+    network, given = _small("light", ensemble=3), _inputs((2, 8, 8))
+    assert isinstance(network, LightNetwork)
+    network.eval()
+    with torch.no_grad():
+        together, alone = network(*given), []
+        members = [*network.members]
+        for member in members:
+            network.members = torch.nn.ModuleList([member])
+            alone.append(network(*given))
+    assert not torch.allclose(alone[0], alone[1], atol=1e-3)
+    torch.testing.assert_close(together, sum(alone) / 3, rtol=0, atol=1e-5)
+
+
 def test_our_network_starts_as_the_linear_guess() -> None:
     shot, (x, known, hole, sigma, level) = _shot(), _inputs((2, 21, 18))
     with torch.no_grad():
@@ -205,7 +230,8 @@ def test_our_network_starts_as_the_linear_guess() -> None:
 def test_what_convolutions_see_has_unit_size_at_every_noise_level(kind: str, sigma: float) -> None:
     seen: list[Tensor] = []
     network = build(SMALL[kind], _shot())
-    network.get_submodule("first").register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    where = "members.0.first" if kind == "light" else "first"
+    network.get_submodule(where).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     generator = torch.Generator().manual_seed(0)
     clean, noise = torch.randn(2, 1, 3, 2, 32, 32, generator=generator)
     hole, spread = torch.ones(1, 1, 2, 32, 32), torch.full((1, 1, 1, 1, 1), sigma)

@@ -29,7 +29,7 @@ from infusion_ofx.sequence.frame import Box
 
 CPU = Compute(torch.device("cpu"), "float32")
 PLATE = Box(0, 0, 40, 40)
-OURS, PAPER = RECIPES["standard"], RECIPES["paper"]
+OURS, PAPER = replace(RECIPES["standard"], stir=1.0), RECIPES["paper"]
 SMALL = replace(OURS, width=8, levels=1)
 PLAIN = replace(OURS, extrapolate=False)
 

@@ -54,12 +54,14 @@ def _doubt(network: Network, shot: Shot = SHOT, seed: int = 1) -> float:
 
 
 @settings(max_examples=20, deadline=None)
-@given(learnt=st.floats(-1, 1))
-def test_what_is_learnt_by_heart_is_doubted_as_a_share_of_what_is_learnt(learnt: float) -> None:
-    pupil = Pupil(Texture.measure(SHOT), 8, 1)
+@given(learnt=st.floats(-1, 1), ensemble=st.integers(1, 4))
+def test_what_is_learnt_by_heart_is_doubted_as_a_share_of_what_is_learnt(
+    learnt: float, ensemble: int
+) -> None:
+    pupil = Pupil(Texture.measure(SHOT), 8, 1, ensemble)
     pupil.learnt = learnt
-    gain = 1 - (1 - learnt) ** 2
-    expected = min(1.0, BY_HEART / gain) if gain > 1e-3 else 1.0
+    gain, left = 1 - (1 - learnt) ** 2, {1: 1, 2: 3 / 4, 3: 2 / 3, 4: 5 / 8}
+    expected = min(1.0, left[ensemble] * BY_HEART / gain) if gain > 1e-3 else 1.0
     assert _doubt(pupil) == pytest.approx(expected, rel=1e-3)
 
 

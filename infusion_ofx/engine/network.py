@@ -41,7 +41,7 @@ def build(
         network = PaperNetwork(channels, recipe.width, recipe.levels)
     else:
         texture = texture or Texture.measure(shot, recipe.frames)
-        network = LightNetwork(texture, recipe.width, recipe.levels)
+        network = LightNetwork(texture, recipe.width, recipe.levels, recipe.ensemble)
     for weight in network.parameters():
         if weight.ndim == 5:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -101,28 +101,30 @@ class PaperNetwork(Network):
 
 
 class LightNetwork(Network):
-    """Our network: a linear guess, and a U-Net that mends it, most of it at half resolution.
+    """Our network: a linear guess, and U-Nets that mend it, most of it at half resolution.
 
-    The guess is the first fill with what a Wiener filter finds in the noisy clip (wiener.py). The
+    The guess is the first fill with what a Wiener filter finds in the noisy clip (wiener.py). A
     U-Net starts as nothing, so that training starts from a good denoiser and not from noise, and
     what it adds is scaled as the noise is (Karras et al., arXiv 2206.00364), since the less noise,
     the less there is to mend.
-    Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
-    first convolution and pixels again after the last; between them a U-Net with strided
-    convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
-    as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 848,860 weights
-    for RGB at width 48 and 2 levels, 400,748 at width 32.
 
-    texture: the shot's (texture.py). After training (``eval``) not all that the U-Net adds is
-    believed: the buffer ``doubt`` is the share that is held back where there is much noise, and
-    ``bias`` (C,) what it is off by on average (trial.py).
+    What is learnt by heart, and what chance made of the first weights, differs from U-Net to U-Net,
+    and what there is to know does not: so several are better than one of their size together
+    (Lakshminarayanan et al., arXiv 1612.01474). In training each has a share of the batch to
+    itself, and learns as if it were alone; after it (``eval``) their mean counts.
+
+    texture: the shot's (texture.py). After training not all that the U-Nets add is believed: the
+    buffer ``doubt`` is the share that is held back where there is much noise, and ``bias`` (C,)
+    what it is off by on average (trial.py).
     """
 
     doubt: Tensor
     bias: Tensor
     picture: Tensor
 
-    def __init__(self, texture: Texture, width: int = 48, levels: int = 2) -> None:
+    def __init__(
+        self, texture: Texture, width: int = 32, levels: int = 2, ensemble: int = 1
+    ) -> None:
         super().__init__()
         for field in fields(texture):
             self.register_buffer(field.name, getattr(texture, field.name))
@@ -130,37 +132,24 @@ class LightNetwork(Network):
         self.register_buffer("doubt", torch.zeros(()))
         self.register_buffer("bias", torch.zeros(channels))
         self.multiple = 2 ** (levels + 1)
-        self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
-        self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
-        self.down = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
-        self.shrink = nn.ModuleList(
-            nn.Conv3d(width, width, 3, stride=(1, 2, 2), padding=1) for _ in range(levels)
-        )
-        self.bottom = ResidualBlock(width)
-        self.join = nn.ModuleList(nn.Conv3d(2 * width, width, 1) for _ in range(levels))
-        self.up = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
-        last = nn.Conv3d(width, 4 * channels, 3, padding=1)
-        _silence(last)
-        self.last = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
+        self.members = nn.ModuleList(UNet(channels, width, levels) for _ in range(ensemble))
 
     def forward(
         self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor, level: Tensor
     ) -> Tensor:
-        """See the module's text. Any size: the input is padded to what the strides need."""
+        """See the module's text. Any size: the input is padded to what the strides need. In
+        training B is a multiple of the U-Nets' number."""
         guess = self.guess(x, first, hole, sigma)
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
-        style = self.embed(_sinusoids(level, 64, base=1000.0))
-        x = self.first(_fold(x))
-        skips = []
-        for block, shrink in zip(self.down, self.shrink, strict=True):
-            x = block(x, style)
-            skips.append(x)
-            x = shrink(x)
-        x = self.bottom(x, style)
-        for join, block in zip(self.join, self.up, strict=True):
-            x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
-        share, change = noise_share(sigma), undo(_unfold(self.last(x))).float()
-        return guess + share * (change if self.training else self._believed(change, hole, share))
+        waves, share = _sinusoids(level, 64, base=1000.0), noise_share(sigma)
+        if self.training:
+            parts = (each.tensor_split(len(self.members)) for each in (x, waves))
+            found = [net(*own) for net, *own in zip(self.members, *parts, strict=True)]
+            return guess + share * undo(torch.cat(found)).float()
+        change = undo(self.members[0](x, waves)).float()
+        for net in self.members[1:]:
+            change += undo(net(x, waves)).float()
+        return guess + share * self._believed(change / len(self.members), hole, share)
 
     def _believed(self, change: Tensor, hole: Tensor, share: Tensor) -> Tensor:
         """What is believed of the U-Net's answer in the hole; share: the noise's.
@@ -182,6 +171,48 @@ class LightNetwork(Network):
         """The clean clip as the linear guess has it, without the U-Net."""
         texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
         return wiener(x, first, hole, sigma, texture)
+
+
+class UNet(nn.Module):
+    """What mends the guess.
+
+    Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
+    first convolution and pixels again after the last; between them a U-Net with strided
+    convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
+    as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 400,748 weights
+    for RGB at width 32 and 2 levels.
+    """
+
+    def __init__(self, channels: int, width: int, levels: int) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
+        self.first = nn.Conv3d(4 * (2 * channels + 1), width, 3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
+        self.shrink = nn.ModuleList(
+            nn.Conv3d(width, width, 3, stride=(1, 2, 2), padding=1) for _ in range(levels)
+        )
+        self.bottom = ResidualBlock(width)
+        self.join = nn.ModuleList(nn.Conv3d(2 * width, width, 1) for _ in range(levels))
+        self.up = nn.ModuleList(ResidualBlock(width) for _ in range(levels))
+        last = nn.Conv3d(width, 4 * channels, 3, padding=1)
+        _silence(last)
+        self.last = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
+
+    def forward(self, x: Tensor, waves: Tensor) -> Tensor:
+        """What it would add to the guess, over the noise's share: (B, C, T, H, W), where x is (B,
+        2C + 1, T, H, W): the noisy clip, scaled, the guess, the hole. waves: (B, 64), the noise
+        level."""
+        style = self.embed(waves)
+        x = self.first(_fold(x))
+        skips = []
+        for block, shrink in zip(self.down, self.shrink, strict=True):
+            x = block(x, style)
+            skips.append(x)
+            x = shrink(x)
+        x = self.bottom(x, style)
+        for join, block in zip(self.join, self.up, strict=True):
+            x = block(join(torch.cat([_double(x), skips.pop()], 1)), style)
+        return _unfold(self.last(x))
 
 
 class ResidualBlock(nn.Module):

@@ -15,7 +15,9 @@ class Recipe:
     network: str
     """``paper`` or ``light``; see network.py."""
     width: int
+    """Channels of a convolution."""
     levels: int
+    """How often the picture is made half as large on its way through a network."""
     noise: tuple[float, float] | None
     """The least and the most noise that is trained, in sizes of the texture; None is the published
     1000 levels (schedule.py). Much gives better shapes and seeds that differ less, little finer
@@ -30,8 +32,10 @@ class Recipe:
     start: float = 40.0
     """The noise that sampling starts from, which hides the coarsest shapes as well. What is above
     the most that is trained the linear guess takes off, without the network. Not published."""
+    ensemble: int = 1
+    """Light networks that are trained side by side, and whose mean counts (network.py)."""
     batch: int = 1
-    """Blocks in a training step."""
+    """Blocks in a training step, for each of them."""
     shared_steps: int = 0
     """Training steps over the whole noise range before the first interval."""
     learning_rate: float = 1e-3
@@ -93,22 +97,26 @@ class Recipe:
 
 _LIGHT = Recipe(
     network="light",
-    width=48,
+    width=32,
     levels=2,
     noise=(0.045, 12.0),
     batch=2,
     intervals=1,
-    steps=6000,
+    steps=3000,
     sampling_steps=53,
+    muon=True,
+    weight_decay=2.0,
+    crop=48,
+    low_weight=1.5,
+    stir=1.08,
 )
 
 RECIPES = {
-    "draft": replace(
-        _LIGHT, width=32, crop=48, steps=3000,
-        muon=True, weight_decay=2.0, low_weight=1.5, stir=1.08,
+    "draft": _LIGHT,
+    "standard": replace(_LIGHT, ensemble=3),
+    "final": replace(
+        _LIGHT, ensemble=3, shared_steps=3000, intervals=4, steps=1000, sampling_steps=58
     ),
-    "standard": _LIGHT,
-    "final": replace(_LIGHT, shared_steps=6000, intervals=4, steps=2000, sampling_steps=58),
     "paper": Recipe(
         network="paper", width=32, levels=3, noise=None,
         intervals=20, steps=10_000, sampling_steps=1000,

@@ -76,10 +76,10 @@ class Batch:
     def draw(cls, shot: Shot, blocks: Blocks, recipe: Recipe, stage: Stage, address: int) -> Batch:
         """Random blocks, holes and noise, which depend on the address alone."""
         draw, device = random.Random(address), shot.device
-        windows = [blocks.draw(draw) for _ in range(recipe.batch)]
+        windows = [blocks.draw(draw) for _ in range(recipe.batch * recipe.ensemble)]
         clean, hole = shot.cut(windows)
         frames, height, width = clean.shape[2:]
-        extra = training_holes(draw, recipe.batch, frames, height, width, device)
+        extra = training_holes(draw, len(windows), frames, height, width, device)
         low, high = span(stage.interval, recipe.intervals)
         u = torch.tensor([draw.uniform(low, high) for _ in windows], device=device)
         sigma = make(recipe).sigma(u)[:, None, None, None, None]

@@ -28,7 +28,8 @@ from infusion_ofx.engine.train import Batch, Trainer
 __all__ = ["trial"]
 
 BY_HEART = 0.08
-"""What is learnt by heart, as a share of the guess's squared error."""
+"""What a network has learnt by heart, as a share of the guess's squared error. About half of it is
+the same in each of an ensemble, and the rest goes as their mean is taken."""
 
 BATCHES = 64
 """Training batches, drawn anew, that it is measured on; no more than there were steps."""
@@ -61,5 +62,6 @@ def trial(trainer: Trainer) -> None:
         asked += share.square().sum()
     before, after = errors.tolist()
     learnt = 1 - after / before if before > 0 else 0.0
-    network.doubt.fill_(min(1.0, BY_HEART / learnt) if learnt > 0 else 1.0)
+    by_heart = BY_HEART * (1 + 1 / len(network.members)) / 2
+    network.doubt.fill_(min(1.0, by_heart / learnt) if learnt > 0 else 1.0)
     network.bias.copy_(off / asked.clamp_min(1e-12))
