@@ -174,6 +174,31 @@ def test_what_no_frame_sees_has_no_confidence() -> None:
         assert (sure == 0).all() and np.isfinite(light).all()
 
 
+def _spotted(frame: Array, left: int) -> Array:
+    """The frame with something black, 6 pixels across, in a hole of 16 that has moved to
+    ``left``."""
+    spotted = frame.copy()
+    spotted[40:46, left + 2 : left + 8] = 0
+    return spotted
+
+
+@pytest.mark.parametrize("others", [1, 5])
+def test_what_is_far_from_its_surroundings_takes_a_second_witness(others: int) -> None:
+    # Something black is on the wall, or has passed before it: of one frame no one can tell.
+    truth, holes = [f**0.2 for f in panned(wall(width=SIDE + 20 * FRAMES), 20)], still_hole()
+    shot, mattes = hidden(truth, holes)[:1], holes[:1]
+    for _ in range(others):
+        shot.append(_spotted(truth[1], 20))
+        mattes.append(np.zeros_like(holes[0]))
+    prior = next(iter(propagate(shot, mattes, BOXES[: 1 + others])))
+    inside = BOXES[0].slices(prior.box)
+    black = _spotted(np.ones((SIDE, SIDE)), 40)[inside] == 0
+    wide = cv2.dilate(black.astype(np.uint8), np.ones((9, 9))) > 0
+    sure = prior.confidence > 0.5
+    assert (sure[black].mean() > 0.9) == (others > 1) and (sure[black].any() == (others > 1))
+    assert sure[holes[0][inside] & ~wide].mean() > 0.9
+
+
 def test_a_texture_that_is_never_still_is_not_believed() -> None:
     random, holes = np.random.default_rng(2), still_hole()
     fire = [

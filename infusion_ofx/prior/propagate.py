@@ -35,6 +35,8 @@ GRAIN = 1.0
 """Standard deviation, in pixels, of the blur that parts grain from the rest."""
 NEAR = 3.0
 """Standard deviation, in pixels, of the window in which sources are compared."""
+SAY = 0.15
+"""One less the sum of the squares of the sources' shares: below this only one has a say."""
 SOFT = 2.0
 """Standard deviation, in pixels, of the window in which motions are."""
 BELIEVED, ENOUGH = 0.7, 0.9
@@ -170,7 +172,7 @@ def _shown(
     useful = [look for look in looks if look is not None]
     if not useful:
         return None
-    look = _consensus(useful)
+    look = _consensus(useful, target)
     if share is None:
         return look
     alone = np.maximum(0, 1 - share / FEW)
@@ -230,12 +232,13 @@ def _motion(target: Target, source: View, homography: Array, base: Array) -> tup
     return flow(target.lumas, target.safes, source, base)
 
 
-def _consensus(looks: list[_Look]) -> _Look:
+def _consensus(looks: list[_Look], target: Target) -> _Look:
     """One picture of several sources; seen: 1 where any of them sees.
 
     Coarse structure is the mean of all sources, which neither flickers nor shows their edges; grain
     comes from the best one alone, so that it is not averaged away. A source that disagrees with the
-    others, for something passes there, counts less.
+    others, for something passes there, counts less. Where there are no others, it must not be too
+    far off what the surroundings say.
     """
     levels, seen, error, square, tried = (
         np.stack([getattr(look, field.name) for look in looks]) for field in fields(_Look)
@@ -251,6 +254,7 @@ def _consensus(looks: list[_Look]) -> _Look:
     picture = (best + average(mean - best, anywhere, GRAIN)) * anywhere[:, :, None]
     on_ring = _shares(tried / error)
     expected = np.maximum((share * error).sum(0), _disagreement(luma, share))
+    expected = expected + target.strange(picture.mean(-1)) * (anywhere * (_several(share) <= SAY))
     return _Look(
         picture,
         anywhere,
@@ -265,10 +269,15 @@ def _shares(weight: Array) -> Array:
     return np.asarray(weight / np.maximum(weight.sum(0), 1e-12))
 
 
+def _several(share: Array) -> Array:
+    """0 where one source has all of the say, 1 - 1/n where n have the same, (h, w)."""
+    return np.asarray(1 - (share**2).sum(0))
+
+
 def _disagreement(luma: Array, share: Array) -> Array:
     """The squared error of one source, (h, w), by what the sources say of each other; 0 where fewer
     than two have a say."""
     apart = (share * (luma - (share * luma).sum(0)) ** 2).sum(0)
-    several = 1 - (share**2).sum(0)  # 0 for one source, 1 - 1/n for n alike
-    say = (several > 0.15).astype(np.float32)
-    return np.asarray(average(apart / np.maximum(several, 0.15), say, NEAR) * say)
+    several = _several(share)
+    say = (several > SAY).astype(np.float32)
+    return np.asarray(average(apart / np.maximum(several, SAY), say, NEAR) * say)

@@ -35,6 +35,9 @@ POINTS = 2000
 TOLERANCE = 0.8
 """The error, as a share of the contrast that there is to explain, that is just bearable: a smooth
 fill is off by all of it, and a texture that is made up by up to twice as much."""
+STRANGE = 25.0
+"""How far off a smooth fill a place may be that one source alone shows, in squared errors that are
+just bearable: five standard deviations."""
 TINY = 1e-8
 
 Array = NDArray[Any]
@@ -63,10 +66,13 @@ class Target:
     """1 on safe pixels near the hole, which are held back."""
     away: Array
     """1 on the other safe pixels."""
+    smooth: Array
+    """Luma, and in the hole a fill that knows the surroundings only."""
     contrast: Array
-    """What there is to explain: squared error of a fill that knows the surroundings only."""
-    grain: float
-    """Variance of the view's noise."""
+    """What there is to explain: the squared error of such a fill."""
+    bearable: Array
+    """The squared error that is just bearable: grain is none, source and target each have their
+    own."""
 
     @classmethod
     def make(cls, view: View, hole: Box) -> Target:
@@ -80,11 +86,12 @@ class Target:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
         ring = safe * cv2.dilate(inside.astype(np.float32), disc)
         away = safe - ring
-        smooth = spread(average(luma, away, SEAM), away)
-        contrast = _around((luma - smooth) ** 2, ring, NEAR)
+        smooth, blind = (spread(average(luma, by, SEAM), by) for by in (safe, away))
+        contrast = _around((luma - blind) ** 2, ring, NEAR)
+        bearable = 4 * _grain(luma, safe) + TOLERANCE * contrast + TINY
         return cls(
-            box, view.within(box), levels, lumas, safes, inside, safe, ring, away, contrast,
-            _grain(luma, safe),
+            box, view.within(box), levels, lumas, safes, inside, safe, ring, away, smooth, contrast,
+            bearable,
         )  # fmt: skip
 
     def points(self) -> Array:
@@ -122,6 +129,11 @@ class Target:
         """Squared errors of the ring, (h, w), carried on into the hole."""
         return _around(square, tried, NEAR)
 
+    def strange(self, luma: Array) -> Array:
+        """The squared error that there is if a luma (h, w) is none of this place's, but something
+        else's that passed there: 0 where it is near enough to what its surroundings say."""
+        return np.maximum(0, (luma - self.smooth) ** 2 - STRANGE * self.bearable)
+
     def lot(self, square: Array, tried: Array) -> Array:
         """The squared error to expect by all that was tried, (h, w), where there is as much to
         explain: so that one lucky patch of a moving texture is not believed."""
@@ -130,12 +142,8 @@ class Target:
 
 
 def confidence(error: Array, target: Target) -> Array:
-    """1 where no error (h, w) is to be expected, 1/2 where it is just bearable, and down to 0.
-
-    Grain is no error: source and target each have their own.
-    """
-    bearable = 4 * target.grain + TOLERANCE * target.contrast + TINY
-    return np.asarray(np.exp2(-error / bearable), np.float32)
+    """1 where no error (h, w) is to be expected, 1/2 where it is just bearable, and down to 0."""
+    return np.asarray(np.exp2(-error / target.bearable), np.float32)
 
 
 def _grain(luma: Array, safe: Array) -> float:
