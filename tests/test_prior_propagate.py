@@ -177,7 +177,7 @@ def test_what_no_frame_sees_has_no_confidence() -> None:
 def _spotted(frame: Array, left: int) -> Array:
     """The frame with something black, 6 pixels across, in a hole of 16 that has moved to
     ``left``."""
-    spotted = frame.copy()
+    spotted: Array = frame.copy()
     spotted[40:46, left + 2 : left + 8] = 0
     return spotted
 
