@@ -19,9 +19,10 @@ from infusion_ofx.engine.network import build, weight_count
 from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.sample import first_fill, sample_step, start
 from infusion_ofx.engine.scales import scales_of
+from infusion_ofx.engine.stages import stages
 from infusion_ofx.engine.train import Trainer, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.estimate import block_voxels, held, memory, window_voxels, work
+from infusion_ofx.estimate import block_voxels, held, memory, step_passes, window_voxels, work
 from infusion_ofx.job import Job
 from infusion_ofx.material import Material, open_material
 from infusion_ofx.plan import Plan, Window
@@ -166,14 +167,16 @@ def check(job: Job) -> Report:
 
 def _disk(material: Material, layout: Plan, weights: int) -> int:
     """The plate again, the fill, the region as it is read and as it is prepared, what is worked on,
-    and of each scale three checkpoints (one is being written), in bytes.
+    and of each scale three checkpoints of a clip, and those of weights: one for each training's
+    end and two under way (one is being written), in bytes.
 
-    A checkpoint holds the noisy clip, its estimate, and three float32 for each weight.
+    A clip's holds it as it is, noisy, and its estimate; one of weights at most three float32 for
+    each.
     """
     plate = sum(material.plate.path(frame).stat().st_size for frame in material.frames)
     sampled = sum(box.height * box.width for box in layout.sampled)
     clip, takes = 4 * sampled * len(material.channels), material.job.takes
-    trainings = takes if material.job.takes_train else 1
+    trainings = sum(stage.kind == "train" for stage in stages(material.recipe))
     region = 4 * layout.voxels * (len(material.channels) + 1)
     if layout.scale > 1:
         region *= 2
@@ -206,9 +209,11 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     trainer = Trainer(network, optimizer, shot, recipe, stage, seed=0, compute=compute)
 
     def train() -> None:
+        network.train()
         trainer.step(0)
 
     def sample() -> None:
+        network.eval()
         sample_step(
             network, x=x, clean=clean, first=first, shot=shot, plan=small, recipe=recipe,
             places=(0.5, 0.4), call=0, seed=0, compute=compute,
@@ -220,7 +225,7 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     return (
         patches
         + _timed(train, compute) * passes["train"] / (3 * block_voxels(recipe, small))
-        + _timed(sample, compute) * passes["sample"] / (recipe.ensemble * window_voxels(small))
+        + _timed(sample, compute) * passes["sample"] / (step_passes(recipe) * window_voxels(small))
     )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "largest_tile",
     "memory",
     "on_device",
+    "step_passes",
     "window_voxels",
     "work",
 ]
@@ -84,13 +85,19 @@ def window_voxels(plan: Plan) -> int:
     return sum(window.voxels for window in plan.windows)
 
 
+def step_passes(recipe: Recipe) -> float:
+    """Passes of one network that a sampling step takes: of an ensemble every network looks at every
+    window, and the linear guess is made once for all."""
+    return GUESS_PASSES + recipe.ensemble * (1 - GUESS_PASSES)
+
+
 def work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
     """The engine's stages, those of a smaller scale first, each with the cost of one of its steps
     in voxels passed forward through one network.
 
-    A training step costs three passes: forward, and twice as much back. A sampling step costs one
-    for each network of an ensemble, or what the linear guess does: of a stage's steps each is told
-    as what they take on average.
+    A training step costs three passes: forward, and twice as much back. A sampling step above the
+    noise that is trained costs the linear guess alone, any other ``step_passes``; what is told is
+    the mean over the stage's steps.
     """
     return [each for own, layout in scales_of(recipe, plan) for each in _work(own, layout)]
 
@@ -105,8 +112,9 @@ def _work(recipe: Recipe, plan: Plan) -> list[tuple[Stage, float]]:
             return 3.0 * block_voxels(recipe, plan)
         if stage.kind == "patch":
             return PATCH_PASSES * sampled / PER_CENT
-        spared = guessed * (recipe.ensemble - GUESS_PASSES) if stage.interval == 0 else 0.0
-        return (recipe.ensemble - spared / stage.steps) * sampled
+        full = step_passes(recipe)
+        spared = guessed * (full - GUESS_PASSES) if stage.interval == 0 else 0.0
+        return (full - spared / stage.steps) * sampled
 
     return [(stage, cost(stage)) for stage in stages(recipe)]
 

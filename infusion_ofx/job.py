@@ -66,7 +66,10 @@ class Job:
         choices=("error", "hold", "skip", "black"),
     )
     recipe: str = _setting(
-        "standard", "How much work to put in; 'paper' is the published method.", choices=RECIPES
+        "standard",
+        "How much work to put in. draft trains one network, standard three side by side, final "
+        "those for longer; paper is the published method.",
+        choices=RECIPES,
     )
     intervals: int | None = _setting(
         None,
@@ -76,8 +79,8 @@ class Job:
     )
     steps: int | None = _setting(
         None,
-        "Training steps for each interval; a deep hole is trained for at each of its scales, for "
-        "the larger ones with fewer. Default: the recipe's.",
+        "Training steps of each network in each interval; a deep hole is trained for at each of "
+        "its scales, for the larger ones with fewer. Default: the recipe's.",
         minimum=1,
         maximum=1_000_000,
     )

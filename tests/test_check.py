@@ -51,6 +51,10 @@ def test_a_check_tells_what_is_there_and_writes_nothing(shot: Shot) -> None:
     assert report.disk_free > report.disk_needed > 0
 
 
+def test_the_networks_of_standard_are_timed_as_they_train_and_as_they_sample(shot: Shot) -> None:
+    assert check(job_of(shot, recipe="standard")).seconds > 0  # an uneven batch would end it
+
+
 def test_a_report_is_json_and_a_line_for_each_fact(shot: Shot) -> None:
     report = check(job_of(shot))
     assert json.loads(json.dumps(report.to_dict()))["channels"] == report.channels

@@ -17,6 +17,7 @@ from infusion_ofx.estimate import (
     largest_tile,
     memory,
     on_device,
+    step_passes,
     window_voxels,
     work,
 )
@@ -59,7 +60,7 @@ def test_the_work_is_every_stage_with_what_its_steps_pass_through_the_network(
         if stage.kind == "train":
             assert cost == block
     passes = sum(stage.steps * cost for stage, cost in found if stage.kind == "sample")
-    passes /= windows * recipe.ensemble
+    passes /= windows * step_passes(recipe)
     called = int((schedule.make(recipe).grid(recipe.sampling_steps) <= 1).sum())
     assert called <= passes <= recipe.sampling_steps
     assert name != "paper" or passes == recipe.sampling_steps
@@ -87,13 +88,17 @@ def test_a_block_is_no_larger_than_the_shot() -> None:
     assert block_voxels(recipe, roomy) == recipe.batch * recipe.frames * recipe.crop**2
 
 
-def test_each_network_of_an_ensemble_is_as_much_work() -> None:
+def test_each_network_of_an_ensemble_is_as_much_work_and_the_guess_of_sampling_is_shared() -> None:
     one = RECIPES["draft"]
     three, plan = replace(one, ensemble=3), _plan(one, Box(400, 400, 500, 500))
+    called = int((schedule.make(one).grid(one.sampling_steps) <= 1).sum())
+    assert step_passes(one) == 1 and 2 * step_passes(one) == step_passes(three)
     alone, together = (dict(work(recipe, plan)) for recipe in (one, three))
     for stage, cost in together.items():
-        guessed = window_voxels(plan) if stage.kind == "sample" else 0.0
-        assert 3 * alone[stage] - 2 * guessed <= cost <= 3 * alone[stage]
+        more = 2 * alone[stage]
+        if stage.kind == "sample":
+            more = window_voxels(plan) * called / stage.steps
+        assert cost == pytest.approx(alone[stage] + more)
 
 
 @given(NAMES, st.integers(1, 200), st.integers(1, 30))

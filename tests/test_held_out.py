@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.held_out import HeldOut
-from infusion_ofx.engine.network import Network
+from infusion_ofx.engine.network import Network, build
 from infusion_ofx.engine.recipe import RECIPES
 from infusion_ofx.engine.stages import Stage
 from infusion_ofx.engine.volume import Shot, Volume
@@ -82,6 +83,18 @@ def test_the_network_is_shown_the_truth_under_noise_alone(
     assert (sigma.flatten().diff() > 0).all()
     held.error(network, shot, RECIPES["draft"], STAGE, CPU)
     assert torch.equal(network.seen[0], x)
+
+
+def test_of_an_ensemble_it_is_the_error_of_the_mean(case: tuple[Shot, HeldOut, Tensor]) -> None:
+    shot, held, _ = case
+    recipe = replace(RECIPES["standard"], width=8, levels=1)
+    network = build(recipe, shot)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    assert network.training
+    together = held.error(network, shot, recipe, STAGE, CPU)
+    assert network.training
+    assert held.error(network.eval(), shot, recipe, STAGE, CPU) == together
 
 
 def test_a_job_that_chooses_keeps_the_error_and_its_pixels_do_not_depend_on_it(

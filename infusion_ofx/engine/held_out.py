@@ -39,7 +39,8 @@ class HeldOut:
         self, network: Network, shot: Shot, recipe: Recipe, stage: Stage, compute: Compute
     ) -> float:
         """Mean squared error over what is held out, of the clean estimates at noise levels of a
-        training stage; working units. The noise is always the same."""
+        training stage; working units. The noise is always the same, and the network is asked as
+        sampling asks it (``eval``)."""
         clean, hole = shot.cut([self.window])
         known = clean * (1 - hole)
         mask, truth = self.mask.to(hole.device)[None], self.truth.to(hole.device)[None]
@@ -51,10 +52,13 @@ class HeldOut:
         numbers = shot.numbers[self.window.start : self.window.stop]
         frames = [normal(address, n, self.window.box, len(shot.low), hole.device) for n in numbers]
         noisy = clean + schedule.sigma(u)[:, None, None, None, None] * torch.stack(frames, 1)[None]
+        training = network.training
+        network.eval()
         with compute.autocast():
             estimate = denoise(
                 network, schedule, noisy, network.first_fill(known, hole).expand_as(noisy),
                 hole.expand(LEVELS, -1, -1, -1, -1), u,
             )  # fmt: skip
+        network.train(training)
         wrong = (estimate - clean).square() * mask
         return (wrong.sum() / (mask.sum() * LEVELS * len(shot.low))).item()

@@ -111,7 +111,8 @@ class LightNetwork(Network):
     What is learnt by heart, and what chance made of the first weights, differs from U-Net to U-Net,
     and what there is to know does not: so several are better than one of their size together
     (Lakshminarayanan et al., arXiv 1612.01474). In training each has a share of the batch to
-    itself, and learns as if it were alone; after it (``eval``) their mean counts.
+    itself, and nothing but the length to which a step's gradient is cut (``clip_norm``) is of all
+    together; after it (``eval``) their mean counts.
 
     texture: the shot's (texture.py). After training not all that the U-Nets add is believed: the
     buffer ``doubt`` is the share that is held back where there is much noise, and ``bias`` (C,)
@@ -143,7 +144,8 @@ class LightNetwork(Network):
         x, undo = _pad(torch.cat([_scaled(x, sigma), guess, hole], 1), self.multiple)
         waves, share = _sinusoids(level, 64, base=1000.0), noise_share(sigma)
         if self.training:
-            parts = (each.tensor_split(len(self.members)) for each in (x, waves))
+            assert len(x) % len(self.members) == 0, (len(x), len(self.members))
+            parts = (each.chunk(len(self.members)) for each in (x, waves))
             found = [net(*own) for net, *own in zip(self.members, *parts, strict=True)]
             return guess + share * undo(torch.cat(found)).float()
         change = undo(self.members[0](x, waves)).float()
@@ -152,7 +154,7 @@ class LightNetwork(Network):
         return guess + share * self._believed(change / len(self.members), hole, share)
 
     def _believed(self, change: Tensor, hole: Tensor, share: Tensor) -> Tensor:
-        """What is believed of the U-Net's answer in the hole; share: the noise's.
+        """What is believed of the U-Nets' mean answer in the hole; share: the noise's.
 
         Of its mean over the hole no more than that share: how bright a hole is as a whole, its
         noisy pixels tell by themselves, thousands of them in holes that this was measured on, and
@@ -168,19 +170,20 @@ class LightNetwork(Network):
         return krige(known, hole, self.picture)
 
     def guess(self, x: Tensor, first: Tensor, hole: Tensor, sigma: Tensor) -> Tensor:
-        """The clean clip as the linear guess has it, without the U-Net."""
+        """The clean clip as the linear guess has it, without the U-Nets."""
         texture = Texture(*(getattr(self, field.name) for field in fields(Texture)))
         return wiener(x, first, hole, sigma, texture)
 
 
 class UNet(nn.Module):
-    """What mends the guess.
+    """What mends the guess: (B, 2 C + 1, T, H, W) to (B, C, T, H, W), H and W multiples of
+    ``2 ** (levels + 1)``.
 
     Two by two pixels become channels (Shi et al., arXiv 1609.05158, run backwards) before the
-    first convolution and pixels again after the last; between them a U-Net with strided
-    convolutions, pre-activation residual blocks (He et al., arXiv 1603.05027) and the noise level
-    as a per-channel scale and shift (Perez et al., arXiv 1709.07871). 400,748 weights
-    for RGB at width 32 and 2 levels.
+    first convolution and pixels again after the last. On the way down strided convolutions halve
+    the picture, on the way up it is joined with what it was; between them are pre-activation
+    residual blocks (He et al., arXiv 1603.05027) with the noise level as a per-channel scale and
+    shift (Perez et al., arXiv 1709.07871). 400,748 weights for RGB at width 32 and 2 levels.
     """
 
     def __init__(self, channels: int, width: int, levels: int) -> None:

@@ -1,10 +1,10 @@
 """Trial: what a trained network adds to the linear guess, tried on blocks drawn anew.
 
 A network that has seen one shot hundreds of times knows what it has seen better than what it has
-not. Behind the true holes of fire and of water (docs/method.md) the part that is learnt by heart is
-about the same share of the guess's error, however much is learnt besides: where that is much, it
-can be ignored; where it is little, as on water whose ripples nothing foretells, it is most of what
-the network adds, and makes the fill too bright or too dark.
+not. Behind the true holes of fire and of water (docs/experiments.md) the part that is learnt by
+heart is about the same share of the guess's error, however much is learnt besides: where that is
+much, it can be ignored; where it is little, as on water whose ripples nothing foretells, it is most
+of what the network adds, and makes the fill too bright or too dark.
 
 So what it adds is held back by that share over the share that it has learnt, the estimate of James
 and Stein (1961), and the more so the more noise there is: there it decides brightness and shapes.
@@ -29,7 +29,8 @@ __all__ = ["trial"]
 
 BY_HEART = 0.08
 """What a network has learnt by heart, as a share of the guess's squared error. About half of it is
-the same in each of an ensemble, and the rest goes as their mean is taken."""
+the same in each of an ensemble, and the rest goes as their mean is taken (docs/experiments.md,
+"Several small networks"); what they have learnt is measured on each by itself."""
 
 BATCHES = 64
 """Training batches, drawn anew, that it is measured on; no more than there were steps."""

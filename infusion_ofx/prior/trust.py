@@ -37,7 +37,7 @@ TOLERANCE = 0.8
 fill is off by all of it, and a texture that is made up by up to twice as much."""
 STRANGE = 25.0
 """How far off a smooth fill a place may be that one source alone shows, in squared errors that are
-just bearable: five standard deviations."""
+just bearable: five times the root of what is."""
 TINY = 1e-8
 
 Array = NDArray[Any]
@@ -67,9 +67,10 @@ class Target:
     away: Array
     """1 on the other safe pixels."""
     smooth: Array
-    """Luma, and in the hole a fill that knows the surroundings only."""
+    """Luma blurred by SEAM, and in the hole a smooth fill from all that is safe."""
     contrast: Array
-    """What there is to explain: the squared error of such a fill."""
+    """What there is to explain: the squared error on the ring of a smooth fill that does not know
+    the ring."""
     bearable: Array
     """The squared error that is just bearable: grain is none, source and target each have their
     own."""
