@@ -1,6 +1,6 @@
 # make test    everything that must hold before a commit
 # make demo    make a shot, repair it, say where the picture is
-# make bench   the figures of docs/quality.md again, over the clips in CASES
+# make bench   figures like docs/figures.md's, over the clips in CASES, into build/
 # make docs    docs/cli.md, the Nuke node's knobs and the pictures of its panels, from their tables
 # make site    the documentation as a site, in build/site; a warning is an error
 # make gallery the pictures of docs/gallery.md again, from the demo's shot; needs chromium
@@ -26,7 +26,7 @@ demo: $(READY)
 	@test -z "$$DISPLAY$$WAYLAND_DISPLAY" || ! command -v xdg-open >/dev/null || xdg-open demo/contact_sheet.png
 
 bench: $(READY)
-	$(BIN)/infusion bench $(CASES) --recipes draft,telea -o docs/benchmarks/quality.json --markdown docs/quality.md
+	$(BIN)/infusion bench $(CASES) --recipes draft,telea -o build/bench.json --markdown build/bench.md
 
 docs: $(READY)
 	$(BIN)/python -m infusion_cli.reference docs/cli.md

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 READERS = {
     "Artists": ["readme.md", "report.md", "nuke.md", "gallery.md", "grain.md", "quality.md"],
     "Wranglers": ["formats.md", "colour.md", "farm.md", "batch.md"],
-    "TDs": ["cli.md", "ofx.md", "method.md", "dependencies.md"],
-    "Contributors": ["contributing.md", "changelog.md"],
+    "TDs": ["cli.md", "ofx.md", "method.md", "figures.md", "dependencies.md"],
+    "Contributors": ["contributing.md", "experiments.md", "changelog.md"],
 }
 """Pages by who reads them. One that is not there yet is left out; one that is not named here is
 listed under More."""

@@ -75,10 +75,10 @@ _COST = {
 
 
 _LEGEND = """\
-# Quality
+# Figures
 
-Made by `infusion bench`; [method.md](method.md) says what the pictures show. All figures are taken
-inside the hole, on the logarithmic scale of `score.py`.
+Made by `infusion bench`. All figures are taken inside the hole, on the logarithmic scale of
+`score.py`.
 
 - **PSNR**, **SSIM**, **HDR-FLIP**: against the truth, frame by frame; higher, higher, lower is
   better. A blur scores well by the first two, so they must not decide alone.
