@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from functools import reduce
-from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,23 +59,27 @@ def assemble(material: Material, fill: Fill, on_frame: Callable[[int], None], ta
     return count.pixels
 
 
-def written(material: Material) -> list[list[int]] | None:
-    """Number, size and time of change in microseconds of each frame of each take; None when one is
+def written(material: Material) -> list[list[list[Any]]] | None:
+    """Of each take name, size and time of change in microseconds of each frame; None when one is
     missing."""
     if missing_mattes(material):
         return None
     takes = range(1, material.job.takes + 1)
     try:
-        status = [(f, material.target(f, t).stat()) for t, f in product(takes, material.frames)]
+        return [[_facts(material.target(f, take)) for f in material.frames] for take in takes]
     except OSError:
         return None
-    return [[frame, s.st_size, s.st_mtime_ns // 1000] for frame, s in status]
+
+
+def _facts(path: Path) -> list[Any]:
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns // 1000]
 
 
 def finished(folder: JobFolder, material: Material) -> int | None:
     """How many pixels were filled, where every frame is there as it was written; else None."""
     kept = read_json(folder.result)
-    return int(kept["filled"]) if kept and kept.get("frames") == written(material) else None
+    return int(kept["filled"]) if kept and kept.get("takes") == written(material) else None
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

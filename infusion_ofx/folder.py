@@ -16,7 +16,6 @@ import math
 import re
 import shutil
 import socket
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 from infusion_ofx.errors import JobError, TryAgainError
 from infusion_ofx.job import Job
 from infusion_ofx.paths import PATHS, PathMap, moved
-from infusion_ofx.sequence.atomic import storage_error, sweep, whole_file
+from infusion_ofx.sequence.atomic import storage_error, sweep, temporary, whole_file
 
 __all__ = ["JobFolder", "Record", "fill_name", "read_json", "write_json"]
 
@@ -154,7 +153,8 @@ class JobFolder:
 
     @property
     def result(self) -> Path:
-        """What says that every frame is written, and how."""
+        """What says that every frame is written: ``filled``, pixels of the shot, and ``takes``, of
+        each its frames' names, sizes and times of change (assemble.py)."""
         return self.path / "result.json"
 
     def status(self, task: str) -> Path:
@@ -165,15 +165,24 @@ class JobFolder:
         """The arithmetic that this job is done in: the first that is told, by whichever process.
 
         Raises:
+            JobError: when what an earlier one has told is damaged.
             TryAgainError: when the storage fails.
         """
         if self.settled() is None:
             _publish(self.work / "arithmetic", "arithmetic.json", arithmetic)
-        settled = self.settled()
+        settled, path = self.settled(), self.work / "arithmetic" / "arithmetic.json"
         if settled is None:
-            raise TryAgainError(
-                f"{str(self.work / 'arithmetic')!r} cannot be read",
-                "look at the storage, and run the command again",
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise TryAgainError(
+                    f"{str(path)!r} cannot be read: {error.strerror}",
+                    "look at the storage, and run the command again",
+                ) from error
+            raise JobError(
+                f"{str(path)!r} is damaged, so that nobody knows in which arithmetic this job was "
+                "begun",
+                "remove the job folder, or choose another --job-dir, and run the command again",
             )
         return settled
 
@@ -183,7 +192,8 @@ class JobFolder:
 
     def sweep(self) -> None:
         """Removes what killed processes have left of the files that they were writing."""
-        for folder in (self.path, self.work, self.path / "tasks", self.report, self.accounts):
+        own = (self.path, self.work, self.path / "tasks", self.report, self.accounts)
+        for folder in (self.path.parent, *own):
             sweep(folder)
 
     def cancelled(self) -> bool:
@@ -248,11 +258,14 @@ class JobFolder:
         return _publish(self.path, "job.json", self._facts(record))
 
     def _ready(self, record: Record) -> JobFolder:
-        """Makes what is missing, clears what an earlier run asked or complained about."""
+        """Makes what is missing, clears what an earlier run asked or complained about, and that all
+        is written where more takes are wanted now."""
         try:
             for name in ("work", "tasks", "logs", "report", "accounts"):
                 (self.path / name).mkdir(exist_ok=True)
             (self.path / "error.json").unlink(missing_ok=True)
+            if len(read_json(self.result).get("takes") or ()) < record.job.takes:
+                self.result.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(self.path, error) from error
         self.cancel(False)
@@ -271,7 +284,7 @@ def _publish(folder: Path, name: str, facts: Mapping[str, Any]) -> bool:
         JobError: when it may not be made.
         TryAgainError: when the storage fails.
     """
-    making = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    making = temporary(folder)
     try:
         making.mkdir(parents=True)
         write_json(making / name, facts)

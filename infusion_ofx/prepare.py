@@ -152,7 +152,7 @@ def _with_seen(
     def look(part: slice) -> list[Routed]:
         return route(
             shown[part], hidden[part], room[part], threads=threads,
-            all_that_is_seen=material.shown_only,
+            shown_only=material.shown_only,
             on_frame=lambda done: on_looked((part.start + done) // layout.regions),
         )  # fmt: skip
 

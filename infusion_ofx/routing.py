@@ -24,6 +24,10 @@ __all__ = ["Routed", "route"]
 TRUSTED = 0.5
 """Confidence from which a pixel is taken: there the prior is expected to beat what is made up."""
 
+BARELY = 0.1
+"""The same where nothing is made up and the rest stays smooth: what is less sure is further off,
+and most often shows something else (docs/experiments.md, "What is barely seen")."""
+
 LEAST_SHARE = 0.03
 """Of the hole. A texture that is never still agrees here and there by chance; such scraps are left
 alone."""
@@ -68,7 +72,7 @@ def route(
     unknown: Volume,
     into: Volume,
     *,
-    all_that_is_seen: bool,
+    shown_only: bool,
     threads: int = 1,
     on_frame: Callable[[int], None] = lambda frames: None,
 ) -> list[Routed]:
@@ -76,9 +80,9 @@ def route(
 
     clean: (C, H, W) a frame, scene-linear. unknown: (1, H, W) a frame, 1 where it is not known.
     into: (C + 2, H, W) a frame of the box of its matte, all 0: where what is found is kept; what
-    else is unknown is left alone. all_that_is_seen: takes every pixel that another frame shows,
-    trusted or not. threads: frames that are looked at side by side. on_frame: told how many frames
-    are done.
+    else is unknown is left alone. shown_only: nothing is made up, so that what is barely seen is
+    taken too, however little. threads: frames that are looked at side by side. on_frame: told how
+    many frames are done.
     """
     shown = propagate(
         [frame.permute(1, 2, 0).numpy() for frame in clean.data],
@@ -89,11 +93,11 @@ def route(
     )
     routed, wanted = [], 0
     for i, found in enumerate(shown):
-        routed.append(_frame(found, i, unknown, into, 0.0 if all_that_is_seen else TRUSTED))
+        routed.append(_frame(found, i, unknown, into, BARELY if shown_only else TRUSTED))
         wanted += int(unknown.data[i].count_nonzero())
         on_frame(i + 1)
     taken = sum(part.pixels for part in routed)
-    return routed if taken > LEAST_SHARE * wanted or all_that_is_seen else []
+    return routed if taken > LEAST_SHARE * wanted or shown_only else []
 
 
 def _frame(shown: Shown, i: int, unknown: Volume, into: Volume, least: float) -> Routed:
@@ -103,7 +107,7 @@ def _frame(shown: Shown, i: int, unknown: Volume, into: Volume, least: float) ->
     inner = shown.box.slices(box)
     sure = shown.confidence[inner]
     taken = sure > least
-    if taken.any() and least:
+    if taken.any():
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SPECK, SPECK))
         mask = taken.astype(np.uint8)
         joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc)

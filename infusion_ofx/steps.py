@@ -296,7 +296,7 @@ class Steps:
         filled = 0
         for take in reversed(self.takes):  # in place, the first one's changes what is read
             filled = self._assemble(take)
-        write_json(self.folder.result, {"filled": filled, "frames": written(self.material)})
+        write_json(self.folder.result, {"filled": filled, "takes": written(self.material)})
         tidy(self.folder, self.record)
         return filled
 

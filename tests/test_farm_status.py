@@ -6,6 +6,8 @@ import json
 import os
 import stat
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,9 +60,68 @@ def test_a_task_is_done_when_its_result_is_there(folder: JobFolder) -> None:
     }  # fmt: skip
     make(folder, "fill")
     assert states(folder) == {**dict.fromkeys(TASKS, "done"), "assemble": "waiting"}
-    write_json(folder.result, {})
+    write_json(folder.result, {"filled": 0, "takes": [[]]})
     found = status(folder.path)
     assert (found.state, found.percent) == ("done", 100.0)
+
+
+def test_it_is_done_while_every_frame_of_every_take_is_as_it_was_written(tmp_path: Path) -> None:
+    job = replace(JOB, output=f"{tmp_path}/out/", takes=2)
+    folder = JobFolder.adopt(Record(job, "1", "abc", STAGES), tmp_path)
+    make(folder, "fill", "fill-take02")
+    frame, other = tmp_path / "out" / "p.1001.exr", tmp_path / "out" / "take_02" / "p.1001.exr"
+    other.parent.mkdir(parents=True)
+    for path in (frame, other):
+        path.write_bytes(b"12345")
+    for takes, state in (([], "waiting"), ([["p.1001.exr", 5, 0]], "waiting")):
+        write_json(folder.result, {"filled": 1, "takes": [takes]})
+        assert status(folder.path).state == state, "the second take is not there"
+    write_json(folder.result, {"filled": 1, "takes": [[["p.1001.exr", 5, 0]]] * 2})
+    assert status(folder.path).state == "done"
+    other.write_bytes(b"123")
+    assert (status(folder.path).state, states(folder)["assemble"]) == ("waiting", "waiting")
+    other.write_bytes(b"12345")
+    frame.unlink()
+    assert status(folder.path).state == "waiting"
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    assert status(folder.path).state == "done", "what cannot be seen from here is believed"
+
+
+def test_a_job_that_is_wanted_in_more_takes_is_not_done_any_more(tmp_path: Path) -> None:
+    folder = JobFolder.adopt(Record(JOB, "1", "abc", STAGES), tmp_path)
+    write_json(folder.result, {"filled": 1, "takes": [[]]})
+    for takes, done in ((1, True), (2, False)):
+        more = replace(JOB, takes=takes)
+        assert JobFolder.adopt(Record(more, "1", "abc", STAGES), tmp_path) == folder
+        assert folder.result.exists() == done
+
+
+@pytest.mark.parametrize("error", [JobError("no light"), Stopped("enough"), None])
+def test_a_run_that_has_ended_or_is_lost_is_what_the_job_says(
+    folder: JobFolder, error: Exception | None
+) -> None:
+    with suppress(JobError, Stopped), attempting(folder, "run", JOB):
+        if error is not None:
+            raise error
+        silence(folder, "run", SILENT_SECONDS + 5)
+        assert status(folder.path).state == "lost"
+    if error is not None:
+        expected = "stopped" if isinstance(error, Stopped) else "failed"
+        assert status(folder.path).state == expected
+        silence(folder, "run", 60)
+        with attempting(folder, "prepare", JOB):
+            assert status(folder.path).state == "running", "it goes on, task by task"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"state": "failed", "error": ["x"]}, {"state": "running", "percent": "much"}, {"pid": 3}],
+)
+def test_a_status_that_is_none_of_ours_says_nothing(
+    folder: JobFolder, facts: dict[str, object]
+) -> None:
+    write_json(folder.status("prepare"), facts)
+    assert states(folder)["prepare"] == "waiting"
 
 
 def test_an_orphan_that_still_speaks_changes_nothing_of_what_is_done(folder: JobFolder) -> None:
@@ -155,7 +216,7 @@ def test_the_verb_says_it_for_people_and_programs_and_ends_with_3_until_all_is_d
     assert lines[0].endswith("v001: waiting, 0%, asked to stop")
     assert [line.split()[0] for line in lines[1:]] == TASKS
     make(folder, "fill")
-    write_json(folder.result, {})
+    write_json(folder.result, {"filled": 0, "takes": [[]]})
     result = CliRunner().invoke(main, ["status", str(folder.path), "--json"])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["state"] == "done"

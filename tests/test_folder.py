@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from infusion_ofx.errors import JobError
+from infusion_ofx.errors import JobError, TryAgainError
 from infusion_ofx.folder import JobFolder, Record, write_json
 from infusion_ofx.job import Job
 from infusion_ofx.paths import PathMap
+from infusion_ofx.sequence.atomic import temporary
 
 T = TypeVar("T")
 
@@ -129,6 +130,36 @@ def test_the_first_arithmetic_that_is_told_stays(tmp_path: Path) -> None:
     assert folder.settle(CPU) == CPU
     assert folder.settle(GPU) == CPU
     assert folder.settled() == CPU
+
+
+def test_an_arithmetic_that_is_damaged_is_an_error_and_one_that_cannot_be_read_another_try(
+    tmp_path: Path,
+) -> None:
+    folder = _adopt(tmp_path)
+    folder.settle(CPU)
+    path = folder.work / "arithmetic" / "arithmetic.json"
+    path.write_text("")
+    with pytest.raises(JobError, match=r"arithmetic\.json' is damaged"):
+        folder.settle(CPU)
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(TryAgainError, match="cannot be read"):
+        folder.settle(CPU)
+
+
+def test_what_a_killed_process_has_left_of_a_folder_is_swept(tmp_path: Path) -> None:
+    folder = _adopt(tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = []
+    for target in (folder.path.with_name("v002"), folder.work / "arithmetic"):
+        name = temporary(target).name.replace(f".{os.getpid()}.", f".{gone.pid}.")
+        left.append(target.with_name(name))
+        left[-1].mkdir()
+        (left[-1] / "job.json").touch()
+    mine = temporary(folder.path)
+    mine.mkdir()
+    folder.sweep()
+    assert not any(path.exists() for path in left) and mine.is_dir()
 
 
 def test_of_processes_that_settle_at_once_all_are_told_the_same(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from infusion_ofx.engine.inpaint import Engine, OnStep, Step
 from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.train import Trainer
 from infusion_ofx.engine.volume import Shot, Volume
-from infusion_ofx.errors import MissingStepError
+from infusion_ofx.errors import JobError, MissingStepError
 from infusion_ofx.plan import Plan
 from infusion_ofx.plan import make as make_plan
 from infusion_ofx.sequence.frame import Box
@@ -166,6 +166,14 @@ def test_a_damaged_checkpoint_costs_time_and_no_pixel(tmp_path: Path) -> None:
     last = sorted(tmp_path.glob("train-*"))[-1]
     last.write_bytes(last.read_bytes()[:-1])
     assert _equal(_run(recipe, tmp_path), straight)
+
+
+@pytest.mark.parametrize("other", [{"ensemble": 2}, {"width": 24}])
+def test_a_training_of_another_network_is_refused(other: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        _run(KINDS["draft"], tmp_path, _stop_after(1))
+    with pytest.raises(JobError, match="of another network"):
+        _run(replace(KINDS["draft"], **other), tmp_path)
 
 
 def test_bfloat16_goes_on_bit_for_bit_too(tmp_path: Path) -> None:

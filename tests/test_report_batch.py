@@ -34,7 +34,7 @@ def _done(shot: Shot, output: str) -> Path:
     (shot.folder / output).mkdir(exist_ok=True)
     for path in shot.folder.glob("plate.*.exr"):
         shutil.copy(path, shot.folder / output / path.name)
-    write_json(folder.result, {"filled": 1, "frames": []})
+    write_json(folder.result, {"filled": 1, "takes": [[]]})
     return folder.path
 
 
@@ -82,7 +82,7 @@ def test_a_page_that_is_newer_than_its_result_is_not_made_again(shot: Shot) -> N
     page.write_text("as it was")
     look_at([folder], PathMap())
     assert page.read_text() == "as it was"
-    write_json(folder / "result.json", {"filled": 2, "frames": []})
+    write_json(folder / "result.json", {"filled": 2, "takes": [[]]})
     look_at([folder], PathMap())
     assert page.read_text() != "as it was"
 

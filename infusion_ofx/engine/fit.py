@@ -15,6 +15,7 @@ from infusion_ofx.engine.recipe import Recipe
 from infusion_ofx.engine.texture import Texture
 from infusion_ofx.engine.train import optimiser
 from infusion_ofx.engine.volume import Shot
+from infusion_ofx.errors import JobError
 
 __all__ = ["Fit"]
 
@@ -36,6 +37,9 @@ class Fit:
 
         The shot's texture is measured once, and kept from then on: another machine's would differ
         in its last bits.
+
+        Raises:
+            JobError: when what was kept is another network's.
         """
         texture = None if kept is None else _texture(kept.tensors)
         with torch.random.fork_rng(devices=[]):
@@ -63,8 +67,14 @@ class Fit:
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over the network's numbers and the optimiser's memory."""
-        for name, part in self.network.state_dict().items():
-            part.copy_(tensors[f"network.{name}"])
+        own = {f"network.{name}": part for name, part in self.network.state_dict().items()}
+        if any(name not in tensors or tensors[name].shape != own[name].shape for name in own):
+            raise JobError(
+                "a training that was kept is of another network than this job's recipe has",
+                "it is of another recipe or version: remove the job folder and begin anew",
+            )
+        for name, part in own.items():
+            part.copy_(tensors[name])
         for name, weight in self.network.named_parameters():
             self.optimizer.state[weight] = {
                 part: _laid_out(tensors[f"optimizer.{name}.{part}"], weight)

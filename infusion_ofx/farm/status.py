@@ -15,7 +15,10 @@ from typing import Any
 from infusion_ofx.attempt import HEARTBEAT_SECONDS
 from infusion_ofx.farm.graph import graph
 from infusion_ofx.folder import JobFolder, Record, fill_name, read_json
+from infusion_ofx.job import Job
+from infusion_ofx.paths import is_folder, take_output
 from infusion_ofx.sequence.atomic import clock_of
+from infusion_ofx.sequence.pattern import expand_view
 
 __all__ = ["SILENT_SECONDS", "JobStatus", "TaskStatus", "status"]
 
@@ -49,7 +52,8 @@ class JobStatus:
 
     folder: str
     state: str
-    """``done`` when every frame is written; else that of the tasks, the worst of them first."""
+    """``done`` when every frame is written; else that of a run in one process, if nothing newer is
+    heard of; else that of the tasks, the worst of them first."""
     percent: float
     """Of the tasks, each counting alike."""
     cancelled: bool
@@ -76,7 +80,9 @@ def status(path: Path) -> JobStatus:
     percent = sum(task.percent for task in tasks) / len(tasks)
     if folder.status("run").exists():
         whole = _task(folder, "run", now, tasks[-1].state == "done")
-        state = whole.state if whole.state in ("running", "done") else state
+        newest = all(whole.silent <= task.silent for task in tasks if task.attempt)
+        if whole.state in ("running", "done") or (newest and whole.state != "waiting"):
+            state = whole.state
         tasks, percent = [whole, *tasks], max(percent, whole.percent)
     return JobStatus(str(folder.path), state, round(percent, 2), folder.cancelled(), tasks)
 
@@ -84,7 +90,7 @@ def status(path: Path) -> JobStatus:
 def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
     """Whether a task's result is there, or that of one after it, which has made it needless."""
     if task == "assemble":
-        return folder.result.exists()
+        return _is_written(folder, record.job)
     if all((folder.work / fill_name(t)).exists() for t in range(1, record.job.takes + 1)):
         return True
     if task == "prepare":
@@ -97,16 +103,38 @@ def _is_done(folder: JobFolder, record: Record, task: str) -> bool:
     )
 
 
+def _is_written(folder: JobFolder, job: Job) -> bool:
+    """Whether every frame of every take is there, as large as it was written. Where this machine
+    does not see the output's folder, the record of it is believed."""
+    takes: Any = read_json(folder.result).get("takes")
+    try:
+        for take in range(1, job.takes + 1):
+            output = take_output(expand_view(job.output, job.view), take)
+            place = Path(output) if is_folder(output) else Path(output).parent
+            files = [(place / name, size) for name, size, _ in takes[take - 1]]
+            if place.is_dir() and any(os.stat(path).st_size != size for path, size in files):
+                return False
+    except (OSError, TypeError, ValueError, LookupError):  # gone, or no such record
+        return False
+    return True
+
+
 def _task(folder: JobFolder, name: str, now: float, done: bool) -> TaskStatus:
     path = folder.status(name)
     facts = read_json(path)
-    if not facts:
-        return TaskStatus(name, "done" if done else "waiting", 100.0 * done)
     try:
         silent = max(0.0, now - os.stat(path).st_mtime)
     except OSError:
-        silent = 0.0  # it is being replaced at this moment
-    state = "done" if done else str(facts.get("state"))
+        silent = 0.0  # it is being replaced at this moment, or nothing was said yet
+    try:
+        return _told(name, facts, silent, done)
+    except (LookupError, TypeError, ValueError, AttributeError):  # nothing, or none of ours
+        return TaskStatus(name, "done" if done else "waiting", 100.0 * done)
+
+
+def _told(name: str, facts: dict[str, Any], silent: float, done: bool) -> TaskStatus:
+    """How a task stands by what it has said of itself, and by whether its result is there."""
+    state = "done" if done else str(facts["state"])
     if state == "running" and silent > SILENT_SECONDS:
         state = "lost"
     elif state == "done" and not done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from infusion_ofx.errors import TRANSIENT, InfusionError, JobError, TryAgainError
 from infusion_ofx.sequence.pattern import list_folder
 
-__all__ = ["clock_of", "storage_error", "sweep", "whole_file"]
+__all__ = ["clock_of", "storage_error", "sweep", "temporary", "whole_file"]
 
 _TEMPORARY = re.compile(r"\..+\.([^.]+)\.([0-9]+)\.[0-9a-f]{32}\.tmp", re.DOTALL)
 _STALE_SECONDS = 24 * 3600
@@ -25,14 +26,13 @@ _STALE_SECONDS = 24 * 3600
 def whole_file(target: Path) -> Iterator[Path]:
     """A hidden, empty file beside the target; it becomes the target when the block ends well.
 
-    On an error it is removed and the target is left as it was. ``sweep`` knows its name.
+    On an error it is removed and the target is left as it was.
 
     Raises:
         TryAgainError: when the storage fails.
         JobError: when the target may not be written.
     """
-    name = target.name[:32]  # as long as names may be, no more than 255 bytes come of it
-    path = target.with_name(f".{name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    path = temporary(target)
     try:
         # Made here, since an error of the system says more than one of a codec.
         path.open("xb").close()
@@ -50,6 +50,13 @@ def whole_file(target: Path) -> Iterator[Path]:
         raise
 
 
+def temporary(target: Path) -> Path:
+    """A hidden name beside the target for what is to become it, file or folder; ``sweep`` knows
+    whose it is."""
+    name = target.name[:32]  # as long as names may be, no more than 255 bytes come of it
+    return target.with_name(f".{name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+
+
 def storage_error(target: Path, error: OSError) -> InfusionError:
     """What a failed write means: a storage that may recover, or a target that may not be
     written."""
@@ -61,10 +68,10 @@ def storage_error(target: Path, error: OSError) -> InfusionError:
 
 
 def _remove(path: Path) -> None:
-    try:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
         path.unlink()
-    except OSError:
-        pass
 
 
 def _sync(path: Path) -> None:
@@ -84,7 +91,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes the temporaries of ``whole_file`` in a folder that nobody writes any more: those of
+    """Removes what has a name of ``temporary`` in a folder and that nobody writes any more: that of
     this machine's dead processes, and whatever has lain there for more than 24 hours."""
     if not folder.is_dir():
         return
