@@ -136,6 +136,11 @@ class JobFolder:
             job = replace(paths, last=moved(was, self.path)).job(job)
         return Record(job, version, inputs, stages, memory)
 
+    def renew(self, inputs: str) -> None:
+        """Says that the job's input is this from now on (``Material.digest``): it has changed it
+        itself, in place. Raises what ``cancel`` does, or TryAgainError when the storage fails."""
+        write_json(self.path / "job.json", {**self._job_facts(), "inputs": inputs})
+
     @property
     def work(self) -> Path:
         """Where the prepared region, checkpoints and the finished fill are kept."""
@@ -175,13 +180,10 @@ class JobFolder:
             try:
                 path.read_bytes()
             except OSError as error:
-                raise TryAgainError(
-                    f"{str(path)!r} cannot be read: {error.strerror}",
-                    "look at the storage, and run the command again",
-                ) from error
+                message = f"{str(path)!r} cannot be read: {error.strerror}"
+                raise TryAgainError(message, "run the command again") from error
             raise JobError(
-                f"{str(path)!r} is damaged, so that nobody knows in which arithmetic this job was "
-                "begun",
+                f"{str(path)!r} is damaged: in which arithmetic this job was begun, nobody knows",
                 "remove the job folder, or choose another --job-dir, and run the command again",
             )
         return settled

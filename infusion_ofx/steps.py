@@ -294,8 +294,13 @@ class Steps:
             tidy(self.folder, self.record)  # its process may have been killed before it did
             return kept
         filled = 0
-        for take in reversed(self.takes):  # in place, the first one's changes what is read
-            filled = self._assemble(take)
+        try:
+            for take in reversed(self.takes):  # in place, the first one's changes what is read
+                filled = self._assemble(take)
+        finally:
+            if self.job.in_place:  # what was changed is this job's own, and it can go on from there
+                with suppress(OSError, InfusionError):
+                    self.folder.renew(self.material.digest())
         write_json(self.folder.result, {"filled": filled, "takes": written(self.material)})
         tidy(self.folder, self.record)
         return filled

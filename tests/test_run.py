@@ -281,6 +281,22 @@ def test_a_job_that_was_stopped_at_each_stage_ends_with_the_unbroken_jobs_pixels
     assert not (folder / "error.json").exists() and not hidden(shot.folder)
 
 
+def test_a_job_in_place_goes_on_with_frames_that_it_has_changed_and_is_done_once(
+    shot: Shot,
+) -> None:
+    run(job_in(shot.folder))
+    job = job_in(shot.folder, output=shot.plate, in_place=True)
+    folder = shot.folder / "infusion" / "plate" / "v001"
+    with pytest.raises(Stopped):
+        run(job, Stopper("write", signal.SIGTERM, folder / "cancel"))
+    for stages in ({"write", "done"}, {"done"}):
+        told: list[Progress] = []
+        run(job, told.append)
+        assert {progress.stage for progress in told if progress.steps} == stages
+        assert pixels_of(shot.folder) == pixels_of(shot.folder / "out")
+    assert [path.name for path in folder.parent.iterdir()] == ["v001"]
+
+
 def test_what_a_listener_raises_stops_the_job_and_it_goes_on(shot: Shot) -> None:
     def fail(progress: Progress) -> None:
         if progress.stage == "sample":
