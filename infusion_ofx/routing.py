@@ -21,8 +21,9 @@ from infusion_ofx.sequence.frame import Box
 
 __all__ = ["Routed", "route"]
 
-TRUSTED = 0.5
-"""Confidence from which a pixel is taken: there the prior is expected to beat what is made up."""
+TRUSTED = 0.35
+"""Confidence from which a pixel is taken: there the prior beats what is made up, whose squared
+error is about twice a smooth fill's (docs/experiments.md, "What is barely seen")."""
 
 BARELY = 0.1
 """The same where nothing is made up and the rest stays smooth: what is less sure is further off,

@@ -67,7 +67,6 @@ def test_what_never_comes_again_is_left_to_be_made_up() -> None:
 def test_what_is_hardly_believed_is_not_taken_even_where_nothing_is_made_up() -> None:
     pairs = zip(_texture(still=True), _texture(still=False), strict=True)
     truth = [wall**0.4 * fresh**0.6 for wall, fresh in pairs]
-    assert _route(truth, _unknown(), shown_only=False) == []
     routed = _route(truth, _unknown(), shown_only=True)
     sure = torch.cat([part.confidence.flatten() for part in routed])
     taken = torch.cat([part.taken.flatten() for part in routed])

@@ -69,7 +69,7 @@ class Shown:
     """(height, width, C) of the box, float32, finite; 0 where nothing was seen."""
     confidence: Array
     """(height, width) of the box, float32, in [0, 1]: 0 outside the hole and where nothing was
-    seen. From one half on, what was seen is better than what could be made up."""
+    seen; one half where the error is just bearable (trust.py)."""
 
 
 @dataclass(frozen=True)
