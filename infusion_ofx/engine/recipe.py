@@ -50,11 +50,11 @@ class Recipe:
     what is learnt by heart needs large ones."""
     clip_norm: float | None = 0.1
     """Largest gradient norm; None leaves gradients as they are."""
-    crop: int = 64
+    crop: int = 48
     """Largest height and width of a training block, in pixels."""
     known_weight: float = 0.1
     """Weight of the loss on pixels that the network was shown; 1 inside the training hole."""
-    low_weight: float = 1.0
+    low_weight: float = 1.5
     """How much little noise counts in the loss (objective.py); 0 counts all levels as published."""
     extrapolate: bool = True
     """Whether a sampling step looks at the estimate before it too (sample.py), which few calls
@@ -106,8 +106,6 @@ _LIGHT = Recipe(
     sampling_steps=53,
     muon=True,
     weight_decay=2.0,
-    crop=48,
-    low_weight=1.5,
     stir=1.08,
 )
 
