@@ -109,7 +109,7 @@ def test_the_estimate_is_float32_even_from_bfloat16(name: str, device: str) -> N
     box = Box(0, 0, 6, 6)
     clean, blank = Volume([box], [random(3, 3, 6, 6)]), Volume([box], [torch.zeros(1, 6, 6)])
     shot = Shot((1,), clean, blank, -3 * torch.ones(3), 3 * torch.ones(3))
-    network = build(recipe, shot.to(torch.device(device)), device)
+    network = build(recipe, shot.to(torch.device(device)), device).eval()
     x, hole = random(0, *SHAPE).to(device), _mask(1).to(device)
     with Compute(torch.device(device), "bfloat16").autocast():
         estimate = denoise(

@@ -160,18 +160,24 @@ def test_force_does_a_task_again_and_what_builds_upon_it(
 def test_force_throws_nothing_away_where_the_plate_is_not_what_it_was(
     shot: Shot, in_place: bool
 ) -> None:
-    if in_place:
-        folder = folder_of(shot, in_place=True, output="plate.####.exr")
-        perform_all(folder)  # which changes it
-    else:
-        folder = folder_of(shot)
-        perform_all(folder)
-        os.utime(shot.folder / "plate.1002.exr", (1, 1))
+    output = "plate.####.exr" if in_place else "out/"
+    folder = folder_of(shot, in_place=in_place, output=output)
+    perform_all(folder)
+    os.utime(shot.folder / "plate.1002.exr", (1, 1))
     before = {path: path.stat().st_mtime_ns for path in folder.work.iterdir()}
     for task in ("prepare", "train", "sample"):
         with pytest.raises(JobError, match="has changed"):
             perform(folder.path, task, force=True)
     assert {path: path.stat().st_mtime_ns for path in folder.work.iterdir()} == before
+
+
+def test_in_place_force_makes_the_same_again_from_what_it_has_changed_itself(shot: Shot) -> None:
+    folder = folder_of(shot, in_place=True, output="plate.####.exr")
+    perform_all(folder)
+    first = shot.pixels(".")
+    for task in TASKS:
+        perform(folder.path, task, force=True)
+    assert shot.pixels(".") == first
 
 
 @pytest.mark.slow
