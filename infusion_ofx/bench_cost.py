@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -126,19 +127,16 @@ def operations(recipe: Recipe, channels: int) -> float:
     """Operations of one forward pass through one network for each voxel; a multiplication and an
     addition are two."""
     frames, height, width = BLOCK
-    clips = recipe.ensemble  # in training each is passed through one network
     boxes = [Box(0, 0, height, width)] * frames
     clean = Volume(boxes, [torch.zeros(channels, height, width) for _ in boxes])
     hole = Volume(boxes, [torch.zeros(1, height, width) for _ in boxes])
     limit = torch.ones(channels)
     shot = Shot(tuple(range(frames)), clean, hole, -limit, limit)
-    network = build(recipe, shot)
-    known, unseen = (
-        volume.cut(0, frames, boxes[0]).expand(clips, -1, -1, -1, -1) for volume in (clean, hole)
-    )
+    network = build(replace(recipe, ensemble=1), shot)
+    known, unseen = (volume.cut(0, frames, boxes[0])[None] for volume in (clean, hole))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        denoise(network, make(recipe), known, known, unseen, torch.full([clips], 0.5))
-    return float(counter.get_total_flops()) / (clips * frames * height * width)
+        denoise(network, make(recipe), known, known, unseen, torch.tensor([0.5]))
+    return float(counter.get_total_flops()) / (frames * height * width)
 
 
 @lru_cache(None)

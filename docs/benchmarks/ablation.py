@@ -103,8 +103,7 @@ def measure(case: Case, change: str, steps: int, seed: int) -> dict[str, float]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a Markdown table: means over the seeds, and of the first line how far seeds are
-    apart."""
+    """The rows as a Markdown table, a line for each change: means over its seeds."""
     lines = ["| | " + " | ".join(SAID.values()) + " |", "|---" * (1 + len(SAID)) + "|"]
     for change in CHANGES:
         group = [row for row in rows if row["change"] == change]
