@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from infusion_ofx.engine.compute import Compute
 from infusion_ofx.engine.network import Network, build
 from infusion_ofx.engine.recipe import RECIPES, Recipe
 from infusion_ofx.engine.stages import Stage
-from infusion_ofx.engine.train import Trainer, learning_rate, optimiser
+from infusion_ofx.engine.train import Batch, Trainer, learning_rate, optimiser
 from infusion_ofx.engine.volume import Shot, Volume
 from infusion_ofx.plan import make
 from infusion_ofx.sequence.frame import Box
@@ -286,6 +288,39 @@ def test_a_hole_that_jumps_across_the_plate_can_be_trained_on() -> None:
     trainer = Training(recipe)
     trainer.shot = _shot(plan.region)
     assert all(trainer.step(step) > 0 for step in range(12))
+
+
+class _AsRecorded(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses what a CUDA graph cannot hold: numbers that the host reads or brings."""
+
+    HOST = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "equal", "lift_fresh"})
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        assert func.overloadpacket.__name__ not in self.HOST, func
+        if func.overloadpacket.__name__ in ("index", "index_put_"):
+            assert all(i is None or i.dtype == torch.int64 for i in args[1]), "a mask counts"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("recipe", [OURS, replace(OURS, ensemble=2), PAPER])
+def test_a_step_asks_nothing_of_the_host_once_it_is_warm(recipe: Recipe) -> None:
+    shot, stage = _shot([Box(0, 0, 20, 24)] * 5), Stage("train", 0, 100)
+    network = build(recipe, shot)
+    trainer = Trainer(
+        network, optimiser(network, recipe), shot, recipe, stage, seed=0, compute=CPU
+    )
+    batch = Batch.draw(shot, trainer.blocks, recipe, stage, 0)
+    trainer.fit_now(batch)
+    with _AsRecorded():  # type: ignore[no-untyped-call]
+        trainer.fit_now(batch)
+        with pytest.raises(AssertionError, match="_local_scalar_dense"):
+            batch.clean.sum().item()
 
 
 @pytest.mark.gpu

@@ -45,7 +45,7 @@ def krige(known: Tensor, hole: Tensor, power: Tensor) -> Tensor:
         total = variance.mean((1, 2, 3), keepdim=True)
         most = variance.amax((1, 2, 3), keepdim=True)
         stiff = 1 / variance.clamp_min(LEAST_VARIANCE * most)
-        stiff[:, 0, 0, 0] = 0  # how bright all is, is anyone's guess
+        stiff[:, 0, 0, 0].zero_()  # how bright all is, is anyone's guess
         pull = _close(hole) / (TRUST * total).clamp_min(1e-30)
         like = 1 / (stiff + pull.mean((2, 3, 4), keepdim=True)).clamp_min(1e-30)
 
