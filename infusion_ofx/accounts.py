@@ -28,7 +28,8 @@ def add_cost(folder: JobFolder, stage: str, kind: str, seconds: float, voxels: f
     """
     path = folder.accounts / f"cost-{stage}.json"
     kept = read_json(path)
-    seconds, voxels = seconds + kept.get("seconds", 0.0), voxels + kept.get("voxels", 0.0)
+    if _is_cost(kept):
+        seconds, voxels = seconds + kept["seconds"], voxels + kept["voxels"]
     write_json(path, {"kind": kind, "seconds": seconds, "voxels": voxels})
 
 
@@ -36,11 +37,10 @@ def costs(folder: JobFolder) -> dict[str, dict[str, float]]:
     """By kind of stage, ``seconds`` and ``voxels`` of all of them; none where nothing was done."""
     found = dict[str, dict[str, float]]()
     for cost in map(read_json, sorted(folder.accounts.glob("cost-*.json"))):
-        if not cost.keys() >= {"kind", "seconds", "voxels"}:
-            continue
-        total = found.setdefault(cost["kind"], {"seconds": 0.0, "voxels": 0.0})
-        for name in total:
-            total[name] += cost[name]
+        if _is_cost(cost):
+            total = found.setdefault(cost["kind"], {"seconds": 0.0, "voxels": 0.0})
+            for name in total:
+                total[name] += cost[name]
     return found
 
 
@@ -63,4 +63,24 @@ def keep_verdict(folder: JobFolder, take: int, regions: Sequence[Verdict]) -> No
 def verdicts(folder: JobFolder) -> dict[int, list[Verdict]]:
     """By take, what ``keep_verdict`` has kept; none where the method is not ``auto``."""
     told = map(read_json, sorted(folder.accounts.glob("score-take*.json")))
-    return {each["take"]: each["regions"] for each in told if each.keys() >= {"take", "regions"}}
+    return {each["take"]: each["regions"] for each in told if _is_judged(each)}
+
+
+def _is_cost(found: dict[str, Any]) -> bool:
+    """Whether this is what ``add_cost`` writes, and no damage."""
+    numbers = (found.get("seconds"), found.get("voxels"))
+    return isinstance(found.get("kind"), str) and all(isinstance(n, int | float) for n in numbers)
+
+
+def _is_judged(found: dict[str, Any]) -> bool:
+    """Whether this is what ``keep_verdict`` writes, and no damage."""
+    regions = found.get("regions")
+    if not isinstance(found.get("take"), int) or not isinstance(regions, list):
+        return False
+    return all(
+        isinstance(each, dict)
+        and each.keys() >= {"name", "where"}
+        and isinstance(each.get("scores"), dict)
+        and all(isinstance(figures, dict) for figures in each["scores"].values())
+        for each in regions
+    )

@@ -79,7 +79,8 @@ def _facts(path: Path) -> list[Any]:
 def finished(folder: JobFolder, material: Material) -> int | None:
     """How many pixels were filled, where every frame is there as it was written; else None."""
     kept = read_json(folder.result)
-    return int(kept["filled"]) if kept and kept.get("takes") == written(material) else None
+    filled, takes = kept.get("filled"), kept.get("takes")
+    return filled if isinstance(filled, int) and takes and takes == written(material) else None
 
 
 def _bytes(material: Material, fill: Fill, frame: int) -> int:

@@ -46,9 +46,25 @@ def test_no_task_writes_what_another_has_written(folder: JobFolder) -> None:
     assert all(path.stat().st_ino == before for path, before in written.items())
 
 
-def test_a_damaged_file_says_nothing_and_hides_no_other(folder: JobFolder) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"take": "1", "regions": []}',
+        '{"take": 1, "regions": 3}',
+        '{"take": 1, "regions": [3]}',
+        '{"take": 1, "regions": [{"name": "patch", "where": "here"}]}',
+        '{"take": 1, "regions": [{"name": "patch", "where": "here", "scores": {"patch": 3}}]}',
+        '{"kind": "train", "seconds": "1", "voxels": 1}',
+        '{"kind": ["train"], "seconds": 1, "voxels": 1}',
+    ],
+)
+def test_a_damaged_file_says_nothing_and_hides_no_other(folder: JobFolder, text: str) -> None:
     keep_verdict(folder, 2, [])
     add_cost(folder, "train-00", "train", 1.0, 1.0)
     for name in ("score-take01.json", "cost-train-01.json"):
-        (folder.accounts / name).write_text("{")
+        (folder.accounts / name).write_text(text)
     assert list(verdicts(folder)) == [2] and costs(folder)["train"]["seconds"] == 1.0
+    add_cost(folder, "train-01", "train", 1.0, 1.0)
+    assert costs(folder)["train"]["seconds"] == 2.0

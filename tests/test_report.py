@@ -107,6 +107,12 @@ def test_a_finished_job_has_all_of_it(shot: Shot) -> None:
     assert not list((folder / "report").glob(".*"))
 
 
+def test_frames_of_a_later_job_are_not_shown_as_this_ones(shot: Shot) -> None:
+    folders = [Path(run(replace(shot.job(), seed=seed)).folder) for seed in (0, 1)]
+    told = ["written or changed after this job" in build(each).read_text() for each in folders]
+    assert told == [True, False]
+
+
 def test_each_interval_shows_its_error_on_what_was_held_out_or_the_page_says_there_is_none(
     shot: Shot,
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from infusion_ofx.assemble import finished
 from infusion_ofx.errors import InfusionError
 from infusion_ofx.folder import write_json
 from infusion_ofx.material import Material, open_material
@@ -125,6 +126,8 @@ def _note(facts: Facts, material: Material, there: int) -> str:
         notes.append("The plate or the matte has changed since the job was made.")
     if there < len(material.frames):
         notes.append(f"{there} of {len(material.frames)} frames are written.")
+    elif facts.folder.result.exists() and finished(facts.folder, material) is None:
+        notes.append("What is shown was written or changed after this job, perhaps by a later one.")
     return " ".join(notes)
 
 
