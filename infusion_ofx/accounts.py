@@ -11,7 +11,7 @@ from typing import Any
 
 from infusion_ofx.folder import JobFolder, read_json, write_json
 
-__all__ = ["Verdict", "add_cost", "costs", "forget_cost", "keep_verdict", "verdicts"]
+__all__ = ["Verdict", "add_cost", "costs", "keep_verdict", "verdicts"]
 
 Verdict = dict[str, Any]
 """Of one region: ``name`` of the method that was chosen, ``where`` the region is, and ``scores``,
@@ -42,13 +42,6 @@ def costs(folder: JobFolder) -> dict[str, dict[str, float]]:
             for name in total:
                 total[name] += cost[name]
     return found
-
-
-def forget_cost(folder: JobFolder, task: str) -> None:
-    """Removes what the stages of that name took, at every scale: they are done anew."""
-    for name in (f"cost-{task}.json", f"cost-{task}-x[0-9]*.json"):
-        for path in folder.accounts.glob(name):
-            path.unlink(missing_ok=True)
 
 
 def keep_verdict(folder: JobFolder, take: int, regions: Sequence[Verdict]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infusion_ofx.accounts import forget_cost
 from infusion_ofx.errors import JobError
 from infusion_ofx.folder import JobFolder, Record, fill_name
 
@@ -32,8 +31,9 @@ def forget(folder: JobFolder, record: Record, task: str) -> None:
     for take in {_take_of(name) for name in sampled}:
         _remove(work, fill_name(take))
     for name in [*sampled, *order]:
-        _remove_checkpoints(work, name)
-        forget_cost(folder, name)
+        for stage in _at_every_scale(name):
+            _remove(work, f"{stage}-[0-9]*.safetensors")
+            _remove(folder.accounts, f"cost-{stage}.json")
 
 
 def tidy(folder: JobFolder, record: Record) -> None:
@@ -42,7 +42,8 @@ def tidy(folder: JobFolder, record: Record) -> None:
     well."""
     for name in record.stages:
         end = "-end.safetensors" if name.startswith("train-") else None
-        _remove_checkpoints(folder.work, name, but=end)
+        for stage in _at_every_scale(name):
+            _remove(folder.work, f"{stage}-[0-9]*.safetensors", but=end)
     if folder.result.exists():
         _remove(folder.work, "prepared.safetensors")
 
@@ -69,10 +70,9 @@ def _take_of(stage: str) -> int:
     return int(stage.partition("-take")[2] or 1)
 
 
-def _remove_checkpoints(work: Path, name: str, but: str | None = None) -> None:
-    """Removes those of a stage at every scale, but for those whose names end so."""
-    for scale in ("", "-x[0-9]*"):
-        _remove(work, f"{name}{scale}-[0-9]*.safetensors", but)
+def _at_every_scale(name: str) -> tuple[str, str]:
+    """Patterns of a stage's own name and of those at its smaller scales."""
+    return name, f"{name}-x[0-9]*"
 
 
 def _remove(folder: Path, pattern: str, but: str | None = None) -> None:
