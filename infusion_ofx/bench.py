@@ -26,7 +26,8 @@ from infusion_ofx.errors import InfusionError, JobError, Stopped
 from infusion_ofx.job import Job
 from infusion_ofx.law import bits, law_one
 from infusion_ofx.paths import PATHS
-from infusion_ofx.score import scores, scores_without_truth
+from infusion_ofx.score import logarithm, scores, scores_without_truth
+from infusion_ofx.score_strange import strangeness
 from infusion_ofx.sequence.store import Sequence as Frames
 from infusion_ofx.sheet import contact_sheet, evenly
 
@@ -95,9 +96,9 @@ def bench(
 
     A row: ``clip``, ``recipe`` (the way), ``seed``; the figures of score.py, against the truth, or
     where ``truth`` is False against the hole's surroundings, without ``psnr``, ``ssim`` and
-    ``flip``; what bench_cost.py measures; ``outside_differ``, samples that differ where the matte
-    is 0; ``names_kept``, ``header_kept``; ``non_finite``, fill samples that are no numbers;
-    ``fill_max``, the fill's brightest sample.
+    ``flip``; ``strangeness``, score_strange.py's; what bench_cost.py measures; ``outside_differ``,
+    samples that differ where the matte is 0; ``names_kept``, ``header_kept``; ``non_finite``, fill
+    samples that are no numbers; ``fill_max``, the fill's brightest sample.
 
     Raises:
         SequenceError: when a case cannot be read.
@@ -181,9 +182,12 @@ def _filled(case: Case, way: Way) -> tuple[Row, Row, Clip]:
 
 
 def _scores(case: Case, fill: Clip) -> Row:
+    known = ~case.hole & np.isfinite(case.light).all(axis=-1)
+    ours, plate = (logarithm(clip, case.peak) for clip in (fill, case.light))
+    strange = {"strangeness": strangeness(ours, plate, case.hole, known)}
     if case.truth is None:
-        return dict(scores_without_truth(fill, case.hole, case.light))
-    return dict(scores(fill, case.truth, case.hole, peak=case.peak))
+        return {**scores_without_truth(fill, case.hole, case.light), **strange}
+    return {**scores(fill, case.truth, case.hole, peak=case.peak), **strange}
 
 
 def _value(text: str) -> Any:

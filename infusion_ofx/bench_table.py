@@ -57,6 +57,7 @@ _QUALITY = {
     "spectrum": "spectrum dB",
     "sharpness": "sharpness",
     "seam": "seam",
+    "strangeness": "strangeness",
 }
 
 _COST = {
@@ -88,6 +89,8 @@ Made by `infusion bench`. All figures are taken inside the hole, on the logarith
   truth; 1 is right, less is frozen or soft, more is flicker or speckle.
 - **spectrum**: decibels between the powers of the frequencies in time; 0 is right.
 - **seam**: steps across the hole's border over steps beside it; 1 is right, more is seen.
+- **strangeness**: how little the fill's patches are like known ones, over the same of what is
+  beside the hole; 1 is as much like the shot as that, more is scribble.
 - **telea**: OpenCV's inpainting, each frame by itself. **median**: of what is known at the same
   place in all frames. **nearest**: the nearest frame that shows it, after the camera's motion.
   Where those two know nothing, they are Telea's. **patches**: `--method patch`.

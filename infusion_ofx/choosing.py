@@ -13,7 +13,9 @@ from torch import Tensor
 from infusion_ofx.engine.volume import Volume, rest
 from infusion_ofx.planting import Planted
 from infusion_ofx.prepare import Prepared
+from infusion_ofx.score import logarithm, peak_of
 from infusion_ofx.score_self import judge
+from infusion_ofx.score_strange import strangeness
 
 __all__ = ["Choice", "choose"]
 
@@ -93,7 +95,37 @@ def _scores(
         )
         for kind, frames in pictures.items()
     }
-    return judge(fills, truth, mask)
+    return judge(fills, truth, mask, _strange(prepared, made, planted.frames))
+
+
+def _strange(prepared: Prepared, made: Mapping[str, Volume], frames: range) -> dict[str, float]:
+    """How strange each fill is in a region's hole, over some frames, in which the region has one
+    box."""
+    plan, shot = prepared.plan, prepared.shot
+    box, sampled = plan.reached[frames.start], [plan.sampled[i] for i in frames]
+    unknown = np.stack([shot.hole.view(i, box)[0].numpy() > 0 for i in frames])
+    hole = np.zeros_like(unknown)  # what is sampled of it: of other regions no pixel
+    for ours, all_, own in zip(hole, unknown, sampled, strict=True):
+        if not own.empty:
+            ours[box.slices(own)] = all_[box.slices(own)]
+
+    def scaled(kind: str) -> NDArray[np.float32]:
+        pictures = []
+        for i, own in zip(frames, sampled, strict=True):
+            whole = prepared.smooth(i, box) if kind == "smooth" else shot.clean.view(i, box).clone()
+            if kind in made and not own.empty:
+                rows, columns = box.slices(own)
+                whole[:, rows, columns] = made[kind].view(i, own).cpu()
+            pictures.append(_light(prepared, whole))
+        return logarithm(np.stack(pictures), peak)
+
+    plate = np.stack([_light(prepared, shot.clean.view(i, box)) for i in frames])
+    peak = peak_of(plate[~unknown])
+    plate = logarithm(plate, peak)
+    kinds = ["smooth", *made]
+    found = {NAMES[k]: strangeness(scaled(k), plate, hole, ~unknown) for k in kinds}
+    rest(shot.clean, shot.hole, *made.values())
+    return found
 
 
 def _where(prepared: Prepared, part: slice) -> str:

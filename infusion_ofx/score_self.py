@@ -94,24 +94,30 @@ def _grown(mask: Mask, by: int) -> Mask:
     return np.stack([cv2.dilate(frame.astype(np.uint8), square) for frame in mask]) > 0
 
 
-def judge(fills: Mapping[str, Clip], truth: Clip, hole: Mask) -> dict[str, dict[str, float]]:
-    """The figures of score.py for each fill, and ``fault``, by which they are compared: 0 is right.
+def judge(
+    fills: Mapping[str, Clip], truth: Clip, hole: Mask, strange: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """The figures of score.py for each fill, its ``strangeness``, and ``fault``, by which they are
+    compared: 0 is right.
 
     fills: by name, (T, H, W, C) linear light, ``smooth`` among them: what costs nothing and must be
-    beaten. truth: the same. hole: (T, H, W), bool.
+    beaten. truth: the same. hole: (T, H, W), bool. strange: score_strange.py's figure of each fill
+    where it is wanted, in the real hole, which may be harder than what is planted.
 
     The fault is the distance of the patches, as they are and without their mean, over that of the
-    smooth fill; and the stops by which frame differences, sharpness and seam are off. PSNR and SSIM
-    are not in it: they favour a blur.
+    smooth fill; and the stops by which frame differences, sharpness, seam and strangeness are off.
+    PSNR and SSIM are not in it: they favour a blur.
     """
     figures = {name: scores(fill, truth, hole) for name, fill in fills.items()}
     smooth = figures["smooth"]
-    for found in figures.values():
+    for name, found in figures.items():
+        found["strangeness"] = strange[name]
         found["fault"] = (
             2 * _over(found["swd"] + found["swd_texture"], smooth["swd"] + smooth["swd_texture"])
             + abs(_stops(found["frame_difference"]))
             + abs(_stops(found["sharpness"]))
             + max(_stops(found["seam"]), 0.0)
+            + max(_stops(found["strangeness"]), 0.0)
         )
     return figures
 

@@ -91,6 +91,7 @@ def test_the_truth_has_no_fault_and_a_texture_beats_a_blur_and_noise() -> None:
         },
         truth,
         hole,
+        dict.fromkeys(("truth", "other", "smooth", "grain"), 1.0),
     )
     faults = {name: figures["fault"] for name, figures in found.items()}
     assert faults["truth"] < 0.01
