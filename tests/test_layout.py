@@ -26,6 +26,7 @@ ORDER = (
     "score_patches",
     "score_pictures",
     "score",
+    "score_strange",
     "score_self",
     "prior",
     "patch_level",
