@@ -22,6 +22,9 @@ __all__ = ["Choice", "choose"]
 NAMES = {"sample": "diffusion", "patch": "patch", "smooth": "smooth"}
 """What the kinds of fills are called."""
 
+MOST_PIXELS, LEAST_FRAMES = 2**23, 3
+"""Of what is held at once to see how strange a fill is, over all its frames: about 0.5 GB."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -99,10 +102,13 @@ def _scores(
 
 
 def _strange(prepared: Prepared, made: Mapping[str, Volume], frames: range) -> dict[str, float]:
-    """How strange each fill is in a region's hole, over some frames, in which the region has one
-    box."""
+    """How strange each fill is in a region's hole, over the middle of some frames, in which the
+    region has one box."""
     plan, shot = prepared.plan, prepared.shot
-    box, sampled = plan.reached[frames.start], [plan.sampled[i] for i in frames]
+    box = plan.reached[frames.start]
+    count = max(LEAST_FRAMES, MOST_PIXELS // (box.height * box.width))
+    frames = frames[max(0, (len(frames) - count) // 2) :][:count]
+    sampled = [plan.sampled[i] for i in frames]
     unknown = np.stack([shot.hole.view(i, box)[0].numpy() > 0 for i in frames])
     hole = np.zeros_like(unknown)  # what is sampled of it: of other regions no pixel
     for ours, all_, own in zip(hole, unknown, sampled, strict=True):
