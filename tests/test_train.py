@@ -312,9 +312,7 @@ class _AsRecorded(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def test_a_step_asks_nothing_of_the_host_once_it_is_warm(recipe: Recipe) -> None:
     shot, stage = _shot([Box(0, 0, 20, 24)] * 5), Stage("train", 0, 100)
     network = build(recipe, shot)
-    trainer = Trainer(
-        network, optimiser(network, recipe), shot, recipe, stage, seed=0, compute=CPU
-    )
+    trainer = Trainer(network, optimiser(network, recipe), shot, recipe, stage, seed=0, compute=CPU)
     batch = Batch.draw(shot, trainer.blocks, recipe, stage, 0)
     trainer.fit_now(batch)
     with _AsRecorded():  # type: ignore[no-untyped-call]
