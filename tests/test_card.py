@@ -21,8 +21,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from infusion_ofx.accounts import verdicts
 from infusion_ofx.engine import scales
 from infusion_ofx.engine.compute import Compute
+from infusion_ofx.folder import JobFolder
 from infusion_ofx.run import run
 
 ELSEWHERE = torch.device("meta")
@@ -115,7 +117,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_card_fills_as_the_processor_does(
     name: str, shot: Shot, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    settings: dict[str, Any] = {"method": "auto"}
+    settings: dict[str, Any] = {"method": "auto", "frames": "1001-1006"}
     if name == "deep":
         monkeypatch.setattr(scales, "DEEP", 4)
         matte = np.zeros((24, 32, 1), np.float32)
@@ -125,6 +127,8 @@ def test_a_card_fills_as_the_processor_does(
         settings = {"recipe": "standard", "sampling_steps": 4, "frames": "1001-1003"}
     folder = Path(run(shot.job("processor/", **settings)).folder)
     assert any("-x" in path.name for path in (folder / "work").iterdir()) == (name == "deep")
+    if name == "auto":  # a hole was planted, and each fill judged by it
+        assert verdicts(JobFolder(folder))[1][0]["scores"]
     request.getfixturevalue("card")
     run(shot.job("card/", **settings))
     one, other = (_light(shot, output) for output in ("processor", "card"))
