@@ -36,8 +36,8 @@ class Matcher:
         count = self.basis.shape[1]
         kernel = self.basis.T.reshape(count, *level.size, -1).movedim(-1, 1).contiguous()
         margins = [side // 2 for side in level.size]
-        described = functional.conv3d(level.clip()[None], kernel, padding=margins)[0]
-        self.described = described.flatten(1).T.contiguous() - self.mean @ self.basis
+        described = functional.conv3d(level.clip()[None], kernel, padding=margins)[0].flatten(1).T
+        self.described = described.contiguous().sub_(self.mean @ self.basis)
 
     def peel(self) -> None:
         """A first fill, layer by layer from the border inwards, each from the layers before.
@@ -66,11 +66,12 @@ class Matcher:
         squares, rows = (rows * rows).T.contiguous(), rows.T.contiguous()
         channels = level.values.shape[1]
         matches, costs = [], []
-        for centres in torch.split(level.centres, level.chunk // 16):
+        room = rows.new_empty(level.chunk // 16, rows.shape[1])
+        for centres in torch.split(level.centres, len(room)):
             part = sure[centres[:, None] + level.offsets].float()
             part = part.repeat_interleave(channels, 1)
             wanted = level.patches(centres) * part
-            apart = (part @ squares).addmm_(wanted, rows, alpha=-2)
+            apart = torch.mm(part, squares, out=room[: len(part)]).addmm_(wanted, rows, alpha=-2)
             cost, best = apart.min(1)
             own = wanted.square().sum(1)
             costs.append((cost + own).clamp_min(0) / part.sum(1).clamp_min(1))
@@ -103,18 +104,20 @@ class Matcher:
         rows = self.described[sources]
         squares, rows = rows.square().sum(1), rows.T.contiguous()
         parts = [self._wanted(part) for part in torch.split(level.centres, level.chunk)]
-        wanted = torch.split(torch.cat(parts), level.chunk // 16)
+        room, weighed = rows.new_empty(2, level.chunk // 16, rows.shape[1])
+        wanted = torch.split(torch.cat(parts), len(room))
 
         def distances(part: Tensor) -> Tensor:
             own = part.square().sum(1, keepdim=True)
-            return torch.addmm(squares + own, part, rows, alpha=-2).clamp_min_(0)
+            apart = torch.add(squares, own, out=room[: len(part)])
+            return apart.addmm_(part, rows, alpha=-2).clamp_min_(0)
 
         nearest = torch.stack([distances(part).amin(0) for part in wanted]).amin(0)
         weight = 1 / (completeness * squares.mean() + nearest).clamp_min(1e-12)
         matches, costs = [], []
         for part in wanted:
             apart = distances(part)
-            best = (apart * weight).argmin(1, keepdim=True)
+            best = torch.mul(apart, weight, out=weighed[: len(part)]).argmin(1, keepdim=True)
             costs.append(apart.gather(1, best)[:, 0])
             matches.append(sources[best[:, 0]])
         level.match, level.cost = torch.cat(matches), torch.cat(costs)
@@ -157,9 +160,12 @@ class Matcher:
 
     def _distance(self, candidates: Tensor) -> Tensor:
         """Squared distance of the targets to candidates; infinite where one is not known."""
-        apart = torch.sum((self.described[candidates] - self.target) ** 2, 1)
-        known = self.level.known[candidates]
-        return torch.where(known, apart, torch.inf)
+        level, distances = self.level, []
+        parts = (torch.split(each, level.chunk) for each in (candidates, self.target))
+        for part, target in zip(*parts, strict=True):  # a few at once stay in the cache
+            apart = torch.sum((self.described[part] - target) ** 2, 1)
+            distances.append(torch.where(level.known[part], apart, torch.inf))
+        return torch.cat(distances)
 
     def _wanted(self, centres: Tensor) -> Tensor:
         """The patches as they are now, by their components."""

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from infusion_ofx.patch import Settings, fill, fill_blocks
+from infusion_ofx.patch_level import Level
+from infusion_ofx.patch_match import SAMPLE, Matcher
 
 FAST = Settings(rounds=(3, 2), sources=256)
 
@@ -137,6 +139,48 @@ class _AsCuda(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func.overloadpacket.__name__ in self.PRODUCTS:
             assert all(x.is_floating_point() for x in args if isinstance(x, Tensor)), func
         return func(*args, **(kwargs or {}))
+
+
+class _Made(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts results, as wide as there are known patches, that get memory of their own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.width, self.count = width, 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given = [*args, *(kwargs or {}).values()]
+        held = {x.untyped_storage().data_ptr() for x in given if isinstance(x, Tensor)}
+        if isinstance(made, Tensor) and made.ndim > 1 and made.shape[-1] == self.width:
+            self.count += made.untyped_storage().data_ptr() not in held
+        return made
+
+
+@pytest.mark.parametrize(
+    "search", [Matcher.peel, lambda matcher: matcher.search_all(0.01)], ids=["peel", "all"]
+)
+def test_a_search_takes_its_room_once_however_many_patches_it_compares(
+    search: Callable[[Matcher], None],
+) -> None:
+    """Given back and taken again, megabytes among what stays, it made the heap grow by
+    gigabytes."""
+    counts = []
+    for frames in (6, 12):
+        clip = noise(7, frames, 64)
+        level = Level(clip, hole_of(clip, 26)[0] > 0, (3, 5, 5))
+        assert len(level.sources) > SAMPLE and len(level.centres) > 4 * level.chunk // 16
+        matcher = Matcher(level, torch.Generator().manual_seed(0))
+        with _Made(SAMPLE) as made:
+            search(matcher)
+        counts.append(made.count)
+    assert counts[0] == counts[1]
 
 
 def test_nothing_is_asked_of_torch_that_it_has_on_a_processor_only() -> None:
