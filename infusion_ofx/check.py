@@ -119,8 +119,10 @@ def check(job: Job) -> Report:
     material = open_material(job)
     compute = Compute.choose(job.device, job.precision, job.threads)
     holes, layout = plan_work(material)
+    pixels = float(sum(hole.pixels for hole in holes))
     if job.method == "auto":
-        layout = foreseen(layout)
+        plain, layout = window_voxels(layout), foreseen(layout)
+        pixels *= window_voxels(layout) / max(plain, 1)
     recipe, frames = material.recipe, material.frames
     display = material.plate.header(frames[0]).display
     widest = max(layout.region, key=lambda box: box.height * box.width)
@@ -129,7 +131,7 @@ def check(job: Job) -> Report:
     if layout.windows:
         needed = memory(recipe, layout, prior=prior_threads(material, layout))
         with compute.enough_memory():
-            seconds = _seconds(recipe, layout, compute, len(material.channels))
+            seconds = _seconds(recipe, layout, compute, len(material.channels), pixels)
     if recipe.steps:
         weights = weight_count(build(recipe, _blank(1, 8, len(material.channels))[0]))
     return Report(
@@ -190,9 +192,10 @@ def _existing(folder: Path) -> Path:
     return next(f for f in (folder.absolute(), *folder.absolute().parents) if f.is_dir())
 
 
-def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
-    """Expected time for the whole work: a step of each kind, timed on a blank shot."""
-    patches = _seconds_of_patches(recipe, layout, compute, channels) if recipe.patches else 0.0
+def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int, pixels: float) -> float:
+    """Expected time for the whole work: a step of each kind, timed on a blank shot. pixels: of all
+    frames' holes, planted ones too; what other frames show is among them, and takes less."""
+    patches = _seconds_of_patches(recipe, compute, channels, pixels) if recipe.patches else 0.0
     if not recipe.steps:
         return patches
     frames = min(recipe.frames, layout.length)
@@ -229,17 +232,17 @@ def _seconds(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> f
     )
 
 
-def _seconds_of_patches(recipe: Recipe, layout: Plan, compute: Compute, channels: int) -> float:
-    """The same for a fill of patches: a small one, timed, by the voxels that are sampled."""
-    small = torch.rand(channels, 8, 48, 48, device=compute.device)
+def _seconds_of_patches(recipe: Recipe, compute: Compute, channels: int, pixels: float) -> float:
+    """The same for a fill of patches: a small one, timed, by the pixels of its hole. It is as large
+    as lets it be halved, as the clips are that it stands for."""
+    small = torch.rand(channels, 8, 96, 96, device=compute.device)
     hole = torch.zeros_like(small[:1])
-    hole[:, :, 16:32, 16:32] = 1
+    hole[:, :, 32:64, 32:64] = 1
 
     def fill() -> None:
         patch.fill(small, hole)
 
-    sampled = sum(box.height * box.width for box in layout.sampled)
-    return recipe.takes * _timed(fill, compute) * sampled / float(hole.sum())
+    return recipe.takes * _timed(fill, compute) * pixels / float(hole.sum())
 
 
 def _blank(frames: int, side: int, channels: int) -> tuple[Shot, Plan]:

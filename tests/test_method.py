@@ -133,6 +133,15 @@ def test_check_says_what_patches_will_need(shot: Shot) -> None:
     assert report.seconds > 0 and report.memory_needed < report.memory_allowed
 
 
+def test_check_times_patches_by_the_pixels_of_the_hole(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infusion_ofx.check._timed", lambda action, compute: 1.0)
+    reports = [check(shot.job(grow=grow, **PATCH)) for grow in (0, 2)]
+    each = {report.seconds / sum(report.hole_pixels) for report in reports}
+    assert len({f"{seconds:.6g}" for seconds in each}) == 1
+
+
 def test_patches_that_do_not_fit_into_the_memory_are_refused_beforehand(shot: Shot) -> None:
     from infusion_ofx.estimate import memory
     from infusion_ofx.material import recipe_of
