@@ -66,6 +66,7 @@ class Matcher:
         squares, rows = (rows * rows).T.contiguous(), rows.T.contiguous()
         channels = level.values.shape[1]
         matches, costs = [], []
+        # Taken once: megabytes given back and taken again, among what stays, make the heap grow.
         room = rows.new_empty(level.chunk // 16, rows.shape[1])
         for centres in torch.split(level.centres, len(room)):
             part = sure[centres[:, None] + level.offsets].float()
